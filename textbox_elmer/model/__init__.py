@@ -1,0 +1,16 @@
+"""ELMER itself: configuration, encoder and decoder with off-ramps, losses, decoding.
+
+Importing this package makes ELMER known to transformers' Auto classes. It imports nothing else of this project, so
+the folder can be copied into another one.
+"""
+
+from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, BartTokenizer
+
+from textbox_elmer.model.configuration import ElmerConfig
+from textbox_elmer.model.modeling import ElmerForConditionalGeneration, ElmerGeneration, ElmerOutput
+
+AutoConfig.register("elmer", ElmerConfig, exist_ok=True)
+AutoModelForSeq2SeqLM.register(ElmerConfig, ElmerForConditionalGeneration, exist_ok=True)
+AutoTokenizer.register(ElmerConfig, tokenizer_class=BartTokenizer, exist_ok=True)
+
+__all__ = ["ElmerConfig", "ElmerForConditionalGeneration", "ElmerGeneration", "ElmerOutput"]

@@ -1,0 +1,36 @@
+"""From the canvas's predictions to sequences: cut at the end of text, collapse repeats, pad."""
+
+import torch
+from torch import Tensor
+
+NO_LAYER = -1
+
+
+def kept_tokens(tokens: Tensor, eos_token_id: int, collapse_repeats: bool) -> Tensor:
+    """Say which predicted tokens make the text, as a boolean `[batch, length]`.
+
+    Kept is everything up to and with the first `eos_token_id`, but, with `collapse_repeats`, no token that equals its
+    left neighbour.
+    """
+    ends = (tokens == eos_token_id).long()
+    kept = ends.cumsum(-1) - ends == 0
+    if collapse_repeats:
+        kept[:, 1:] &= tokens[:, 1:] != tokens[:, :-1]
+    return kept
+
+
+def pack_left(values: Tensor, kept: Tensor, padding: int | float) -> Tensor:
+    """Move each row's kept values to its left end and fill the rest with `padding`.
+
+    Returns `[batch, longest]`, where `longest` is the largest number of values that a row keeps.
+    """
+    packed = torch.full((values.shape[0], int(kept.sum(-1).max())), padding, dtype=values.dtype, device=values.device)
+    rows, _ = kept.nonzero(as_tuple=True)
+    packed[rows, (kept.cumsum(-1) - 1)[kept]] = values[kept]
+    return packed
+
+
+def probability(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Return the probability of each token under `[batch, length, vocabulary]` logits, `[batch, length]`."""
+    chosen = logits.gather(-1, tokens[..., None])[..., 0].float()
+    return (chosen - logits.float().logsumexp(-1)).exp()

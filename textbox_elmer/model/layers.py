@@ -1,0 +1,162 @@
+"""BART's transformer layers (post-norm, learned positions), with a decoder that attends in both directions."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers.activations import ACT2FN
+
+from textbox_elmer.model.configuration import ElmerConfig
+
+# BART's learned positions start after two reserved rows.
+POSITION_OFFSET = 2
+
+
+def additive_mask(attention_mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """Turn a 0/1 `[batch, length]` mask into `[batch, 1, 1, length]` to be added to attention scores.
+
+    Padding gets the type's lowest finite value, not -inf: a row that is all padding then averages instead of
+    becoming NaN.
+    """
+    hidden = (attention_mask == 0)[:, None, None, :]
+    return torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill(hidden, torch.finfo(dtype).min)
+
+
+class PositionalEmbedding(nn.Embedding):
+    """Learned absolute positions."""
+
+    def __init__(self, positions: int, width: int) -> None:
+        super().__init__(positions + POSITION_OFFSET, width)
+
+    def forward(self, length: int) -> Tensor:
+        """Return the embeddings of positions 0 … length - 1, `[length, width]`.
+
+        Raises:
+            ValueError: the model has fewer positions.
+        """
+        limit = self.num_embeddings - POSITION_OFFSET
+        if length > limit:
+            raise ValueError(
+                f"{length} positions asked for, but the model has {limit} (max_position_embeddings): shorten the text."
+            )
+        return self.weight[POSITION_OFFSET : POSITION_OFFSET + length]
+
+
+class Attention(nn.Module):
+    """Multi-head attention over any states, with BART's parameter names."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"d_model {width} is not divisible by {heads} attention heads.")
+        self.heads = heads
+        self.dropout = dropout
+        self.q_proj = nn.Linear(width, width)
+        self.k_proj = nn.Linear(width, width)
+        self.v_proj = nn.Linear(width, width)
+        self.out_proj = nn.Linear(width, width)
+
+    def _split(self, states: Tensor) -> Tensor:
+        return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def forward(self, queries: Tensor, states: Tensor, mask: Tensor | None) -> Tensor:
+        """Attend from `queries` `[batch, m, width]` to `states` `[batch, n, width]` under an additive mask."""
+        attended = F.scaled_dot_product_attention(
+            self._split(self.q_proj(queries)),
+            self._split(self.k_proj(states)),
+            self._split(self.v_proj(states)),
+            attn_mask=mask,
+            dropout_p=self.dropout if self.training else 0.0,
+        )
+        return self.out_proj(attended.transpose(1, 2).flatten(2))
+
+
+class PostNormLayer(nn.Module):
+    """What encoder and decoder layers share: self-attention and feed-forward, each added and then normalised."""
+
+    def __init__(self, config: ElmerConfig, heads: int, inner: int) -> None:
+        super().__init__()
+        self.self_attn = Attention(config.d_model, heads, config.attention_dropout)
+        self.self_attn_layer_norm = nn.LayerNorm(config.d_model)
+        self.fc1 = nn.Linear(config.d_model, inner)
+        self.fc2 = nn.Linear(inner, config.d_model)
+        self.final_layer_norm = nn.LayerNorm(config.d_model)
+        self.activation = ACT2FN[config.activation_function]
+        self.dropout = nn.Dropout(config.dropout)
+        self.activation_dropout = nn.Dropout(config.activation_dropout)
+
+    def attend_self(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        """Let states `[batch, length, width]` attend to each other, in both directions."""
+        return self.self_attn_layer_norm(hidden + self.dropout(self.self_attn(hidden, hidden, mask)))
+
+    def feed_forward(self, hidden: Tensor) -> Tensor:
+        """Map each state `[..., width]` by itself."""
+        inner = self.activation_dropout(self.activation(self.fc1(hidden)))
+        return self.final_layer_norm(hidden + self.dropout(self.fc2(inner)))
+
+
+class EncoderLayer(PostNormLayer):
+    """Self-attention and feed-forward."""
+
+    def __init__(self, config: ElmerConfig) -> None:
+        super().__init__(config, config.encoder_attention_heads, config.encoder_ffn_dim)
+
+    def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        """Map states `[batch, source_length, width]` to the next layer's."""
+        return self.feed_forward(self.attend_self(hidden, mask))
+
+
+class DecoderLayer(PostNormLayer):
+    """Self-attention over the whole canvas (no causal mask), attention to the source, feed-forward."""
+
+    def __init__(self, config: ElmerConfig) -> None:
+        super().__init__(config, config.decoder_attention_heads, config.decoder_ffn_dim)
+        self.encoder_attn = Attention(config.d_model, config.decoder_attention_heads, config.attention_dropout)
+        self.encoder_attn_layer_norm = nn.LayerNorm(config.d_model)
+
+    def forward(self, hidden: Tensor, encoder_states: Tensor, encoder_mask: Tensor | None) -> Tensor:
+        """Map states `[batch, target_length, width]` to the next layer's."""
+        hidden = self.attend_self(hidden, mask=None)
+        attended = self.encoder_attn(hidden, encoder_states, encoder_mask)
+        return self.feed_forward(self.encoder_attn_layer_norm(hidden + self.dropout(attended)))
+
+
+class Embedder(nn.Module):
+    """Token and position embeddings, normalised: where a stack of layers begins."""
+
+    def __init__(self, config: ElmerConfig, embed_tokens: nn.Embedding) -> None:
+        super().__init__()
+        self.embed_tokens = embed_tokens
+        self.embed_positions = PositionalEmbedding(config.max_position_embeddings, config.d_model)
+        self.layernorm_embedding = nn.LayerNorm(config.d_model)
+        self.embedding_dropout = nn.Dropout(config.dropout)
+        self.embed_scale = math.sqrt(config.d_model) if config.scale_embedding else 1.0
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Embed ids `[batch, length]` into `[batch, length, width]`."""
+        hidden = self.embed_tokens(ids) * self.embed_scale + self.embed_positions(ids.shape[1])
+        return self.embedding_dropout(self.layernorm_embedding(hidden))
+
+
+class Encoder(Embedder):
+    """The bidirectional encoder, BART's."""
+
+    def __init__(self, config: ElmerConfig, embed_tokens: nn.Embedding) -> None:
+        super().__init__(config, embed_tokens)
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
+
+    def forward(self, input_ids: Tensor, mask: Tensor | None) -> Tensor:
+        """Encode `[batch, source_length]` ids into `[batch, source_length, width]` states."""
+        hidden = self.embed(input_ids)
+        for layer in self.layers:
+            hidden = layer(hidden, mask)
+        return hidden
+
+
+class Decoder(Embedder):
+    """The canvas's embeddings and layers. Which layer predicts what is decided in `exits`."""
+
+    def __init__(self, config: ElmerConfig, embed_tokens: nn.Embedding) -> None:
+        super().__init__(config, embed_tokens)
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))

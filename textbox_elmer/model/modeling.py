@@ -1,0 +1,302 @@
+"""ELMER as a Hugging Face model: loading and saving, training losses, and decoding."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.utils import ModelOutput
+
+from textbox_elmer.model.canvas import ignore_padding, lay_canvas
+from textbox_elmer.model.configuration import ElmerConfig
+from textbox_elmer.model.decoding import NO_LAYER, kept_tokens, pack_left, probability
+from textbox_elmer.model.exits import Exits, leave_at, leave_last, leave_soft, leave_when_confident
+from textbox_elmer.model.layers import Decoder, Encoder, additive_mask
+from textbox_elmer.model.losses import losses_by_exit_layer, losses_of_all_exits, token_loss
+
+EXIT_MODES = ("soft", "hard", "last")
+
+
+@dataclass
+class ElmerOutput(ModelOutput):
+    """What `ElmerForConditionalGeneration.forward` returns.
+
+    Attributes:
+        loss: the training loss, given labels.
+        logits: each token's prediction where it left, `[batch, target_length, vocabulary]`.
+        exit_losses: mean cross-entropy per exit, given labels: of all tokens for soft exit, `[decoder_layers]`; of the
+            tokens that left at each layer otherwise, `[decoder_layers]`, NaN where none did. One entry for `"last"`.
+        exit_layers: the layer where each token left, `[batch, target_length]`.
+        encoder_last_hidden_state: `[batch, source_length, width]`.
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    exit_losses: Tensor | None = None
+    exit_layers: Tensor | None = None
+    encoder_last_hidden_state: Tensor | None = None
+
+
+@dataclass
+class ElmerGeneration(ModelOutput):
+    """What `ElmerForConditionalGeneration.generate` returns on request, each `[batch, longest]`.
+
+    Attributes:
+        sequences: the token ids, ending in eos where the model ended the text, then padding.
+        exit_layers: the layer (from 0) that each token came from; -1 at padding.
+        scores: the probability of each token at its exit; 0 at padding.
+    """
+
+    sequences: Tensor | None = None
+    exit_layers: Tensor | None = None
+    scores: Tensor | None = None
+
+
+class ConcatHead(nn.Linear):
+    """Soft exit's map from `[h ; embed(prediction)]` back to the width. It starts as `[I ; 0]`, which changes nothing.
+
+    A model loaded from a checkpoint without it so computes what that checkpoint did.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(2 * width, width, bias=False)
+
+
+class ElmerModel(nn.Module):
+    """The encoder and the decoder around one shared token embedding; the names are BART's."""
+
+    def __init__(self, config: ElmerConfig) -> None:
+        super().__init__()
+        self.shared = nn.Embedding(config.vocab_size, config.d_model, config.pad_token_id)
+        self.encoder = Encoder(config, self.shared)
+        self.decoder = Decoder(config, self.shared)
+
+
+class ElmerForConditionalGeneration(PreTrainedModel):
+    """ELMER: an encoder, a decoder that fills a whole canvas at once, and an off-ramp after every decoder layer.
+
+    `from_pretrained` takes ELMER and BART-format checkpoints alike; `save_pretrained` keeps BART's parameter names.
+    """
+
+    config_class = ElmerConfig
+    base_model_prefix = "model"
+    main_input_name = "input_ids"
+    _tied_weights_keys = {  # noqa: RUF012 - transformers reads a plain dict
+        "lm_head.weight": "model.shared.weight",
+        "model.encoder.embed_tokens.weight": "model.shared.weight",
+        "model.decoder.embed_tokens.weight": "model.shared.weight",
+    }
+    _keys_to_ignore_on_load_missing = ["final_logits_bias", "concat_head.weight"]  # noqa: RUF012
+    _no_split_modules = ["EncoderLayer", "DecoderLayer"]  # noqa: RUF012
+    # The loss is a mean over this batch's tokens; the Trainer may not scale it by tokens of other batches.
+    accepts_loss_kwargs = False
+
+    def __init__(self, config: ElmerConfig) -> None:
+        super().__init__(config)
+        self.model = ElmerModel(config)
+        self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.concat_head = ConcatHead(config.d_model)
+        self.register_buffer("final_logits_bias", torch.zeros(1, config.vocab_size))
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, ConcatHead):
+            init.copy_(module.weight, torch.eye(module.out_features, module.in_features))
+        elif module is self:
+            init.zeros_(self.final_logits_bias)
+        else:
+            super()._init_weights(module)
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        """Return the token embedding that encoder, decoder and off-ramps share."""
+        return self.model.shared
+
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
+        """Replace the shared token embedding everywhere."""
+        self.model.shared = self.model.encoder.embed_tokens = self.model.decoder.embed_tokens = value
+
+    def get_output_embeddings(self) -> nn.Linear:
+        """Return the head that all off-ramps share."""
+        return self.lm_head
+
+    def resize_token_embeddings(self, new_num_tokens: int, *args: Any, **kwargs: Any) -> nn.Embedding:
+        """Change the vocabulary's size, `final_logits_bias` included."""
+        embeddings = super().resize_token_embeddings(new_num_tokens, *args, **kwargs)
+        added = embeddings.num_embeddings - self.final_logits_bias.shape[-1]
+        self.final_logits_bias = F.pad(self.final_logits_bias, (0, added))
+        return embeddings
+
+    def encode(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Encode sources `[batch, source_length]`.
+
+        Returns:
+            the encoder's states `[batch, source_length, width]` and the additive mask over them that attention takes.
+            Without `attention_mask`, what equals `pad_token_id` is padding.
+        """
+        if attention_mask is None:
+            attention_mask = input_ids != self.config.pad_token_id
+        mask = additive_mask(attention_mask, self.model.shared.weight.dtype)
+        return self.model.encoder(input_ids, mask), mask
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        exit_layers: Tensor | None = None,
+        decoder_input_ids: Tensor | None = None,
+        label_smoothing: float = 0.0,
+        return_dict: bool = True,
+    ) -> ElmerOutput | tuple:
+        """Predict every position of the canvas and, given labels, the loss.
+
+        Args:
+            input_ids: sources, `[batch, source_length]`.
+            attention_mask: 1 for tokens, 0 for padding, `[batch, source_length]`.
+            labels: targets without their leading bos, ending in eos, `[batch, target_length]`; padding is
+                `pad_token_id` or -100, both ignored.
+            exit_layers: the layer (from 0) where each token leaves, `[batch, target_length]`: layer permutation
+                language modeling, section 3.3 of the paper, whatever `exit_mode` says.
+            decoder_input_ids: the canvas, `[batch, target_length]`; by default one of the labels' length (or
+                `exit_layers`'s, or `config.canvas_length`).
+            label_smoothing: probability spread evenly over the vocabulary in the loss.
+
+        Raises:
+            ValueError: no source, a text or canvas longer than the model's positions, an exit layer that the decoder
+                does not have.
+        """
+        if input_ids is None:
+            raise ValueError("input_ids is missing: ELMER writes from a source.")
+        encoder_states, encoder_mask = self.encode(input_ids, attention_mask)
+        if decoder_input_ids is None:
+            shaped = labels if labels is not None else exit_layers
+            length = self.config.canvas_length if shaped is None else shaped.shape[1]
+            decoder_input_ids = self._canvas(input_ids.shape[0], length)
+        if labels is not None:
+            labels = ignore_padding(labels, self.config.pad_token_id)
+        mode = self.config.exit_mode
+        if exit_layers is None and mode == "hard" and self.training:
+            # Training must meet copied states too, at every layer.
+            exit_layers = torch.randint_like(decoder_input_ids, self.config.decoder_layers)
+        exits = self._decode(decoder_input_ids, encoder_states, encoder_mask, mode, labels, exit_layers)
+        output = ElmerOutput(
+            logits=exits.logits, exit_layers=exits.exit_layers, encoder_last_hidden_state=encoder_states
+        )
+        if labels is not None:
+            output.loss, output.exit_losses = self._losses(exits, labels, label_smoothing, mode, exit_layers)
+        return output if return_dict else output.to_tuple()
+
+    def _losses(
+        self, exits: Exits, labels: Tensor, label_smoothing: float, mode: str, exit_layers: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        if exits.every:
+            exit_losses = losses_of_all_exits(exits.every, labels, label_smoothing)
+            return exit_losses.mean(), exit_losses
+        loss = token_loss(exits.logits, labels, label_smoothing)
+        if mode == "last" and exit_layers is None:
+            return loss, loss.detach()[None]
+        return loss, losses_by_exit_layer(exits.logits, labels, exits.exit_layers, self.config.decoder_layers)
+
+    def _canvas(self, batch: int, length: int) -> Tensor:
+        return lay_canvas(batch, length, self.config.bos_token_id, self.config.mask_token_id, self.device)
+
+    def _decode(
+        self,
+        canvas: Tensor,
+        encoder_states: Tensor,
+        encoder_mask: Tensor,
+        exit_mode: str,
+        labels: Tensor | None = None,
+        exit_layers: Tensor | None = None,
+        exit_threshold: float | None = None,
+    ) -> Exits:
+        """Run the decoder over a canvas `[batch, target_length]` under one of the exit rules of `exits`."""
+        decoder = self.model.decoder
+        layers = [partial(layer, encoder_states=encoder_states, encoder_mask=encoder_mask) for layer in decoder.layers]
+        run = (layers, decoder.embed(canvas), self.lm_head, self.final_logits_bias)
+        if exit_layers is not None:
+            if exit_layers.min() < 0 or exit_layers.max() >= len(layers):
+                raise ValueError(f"exit_layers must lie between 0 and {len(layers) - 1}, the decoder's last layer.")
+            return leave_at(*run, exit_layers)
+        if exit_mode == "soft":
+            return leave_soft(*run, partial(self._embed_prediction, labels=labels), self.concat_head)
+        if exit_mode == "hard":
+            return leave_when_confident(*run, self.config.exit_threshold if exit_threshold is None else exit_threshold)
+        return leave_last(*run)
+
+    def _embed_prediction(self, prediction: Tensor, labels: Tensor | None) -> Tensor:
+        """Embed predicted ids `[batch, target_length]`; in training, some gold ids in their place (gold mixing)."""
+        if self.training and labels is not None:
+            gold = labels.where(labels >= 0, self.config.pad_token_id)
+            mixed = torch.rand(labels.shape, device=labels.device) < self.config.gold_mixing
+            prediction = torch.where(mixed, gold, prediction)
+        return self.model.shared(prediction)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        max_length: int | None = None,
+        exit_mode: str | None = None,
+        exit_threshold: float | None = None,
+        collapse_repeats: bool = True,
+        return_dict_in_generate: bool = False,
+        **unsupported: Any,
+    ) -> Tensor | ElmerGeneration:
+        """Write a text for every source: one encoder pass, one decoder pass over a canvas of `max_length` positions.
+
+        Args:
+            input_ids: sources, `[batch, source_length]`.
+            attention_mask: 1 for tokens, 0 for padding, `[batch, source_length]`.
+            max_length: positions of the canvas, so most tokens of a text; by default the length trained with
+                (`config.canvas_length`).
+            exit_mode: `"soft"`, `"hard"` or `"last"`, by default the configuration's.
+            exit_threshold: entropy in nats for `"hard"`, by default the configuration's.
+            collapse_repeats: drop every token that equals its left neighbour, the usual fault of parallel decoding.
+            return_dict_in_generate: return an `ElmerGeneration` with exit layers and scores.
+
+        Returns:
+            token ids `[batch, longest]`, cut at the first eos (which is kept) and padded, or an `ElmerGeneration`.
+
+        Raises:
+            ValueError: an unknown mode, a canvas longer than the model's positions, or an option that only means
+                something for token-by-token decoding, which is named.
+        """
+        if unsupported:
+            raise ValueError(
+                f"generate() has no option {', '.join(sorted(unsupported))}: ELMER writes all tokens at once, so "
+                "options of token-by-token decoding (beams, sampling, n-gram blocking, …) mean nothing to it."
+            )
+        mode = exit_mode or self.config.exit_mode
+        if mode not in EXIT_MODES:
+            raise ValueError(f"exit_mode is one of {', '.join(EXIT_MODES)}, not {mode!r}.")
+        if exit_threshold is not None and exit_threshold < 0:
+            raise ValueError(f"exit_threshold is an entropy in nats, 0 or more, not {exit_threshold}.")
+        length = self.config.canvas_length if max_length is None else max_length
+        if not 1 <= length <= self.config.max_position_embeddings:
+            raise ValueError(
+                f"max_length {length} lies outside the decoder's 1 to {self.config.max_position_embeddings} positions."
+            )
+        was_training = self.training
+        self.eval()
+        try:
+            encoder_states, encoder_mask = self.encode(input_ids, attention_mask)
+            canvas = self._canvas(input_ids.shape[0], length)
+            exits = self._decode(canvas, encoder_states, encoder_mask, mode, exit_threshold=exit_threshold)
+        finally:
+            self.train(was_training)
+        tokens = exits.logits.argmax(-1)
+        kept = kept_tokens(tokens, self.config.eos_token_id, collapse_repeats)
+        sequences = pack_left(tokens, kept, self.config.pad_token_id)
+        if not return_dict_in_generate:
+            return sequences
+        return ElmerGeneration(
+            sequences=sequences,
+            exit_layers=pack_left(exits.exit_layers, kept, NO_LAYER),
+            scores=pack_left(probability(exits.logits, tokens), kept, 0.0),
+        )
