@@ -15,7 +15,7 @@ MODES = ("soft", "hard", "last")
 
 @pytest.fixture
 def model(bart_folder: Path) -> ElmerForConditionalGeneration:
-    # Strong embeddings over small layers: texts of many words, lengths and exits, where the reference weights repeat one.
+    # Strong embeddings over small layers give many words, lengths and exits; the reference weights repeat one word.
     config = ElmerConfig.from_pretrained(bart_folder, init_std=0.15, exit_threshold=1.5)
     torch.manual_seed(0)
     model = ElmerForConditionalGeneration(config)

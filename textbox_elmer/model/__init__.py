@@ -6,8 +6,8 @@ the folder can be copied into another one.
 
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, BartTokenizer
 
-from textbox_elmer.model.configuration import ElmerConfig
-from textbox_elmer.model.modeling import ElmerForConditionalGeneration, ElmerGeneration, ElmerOutput
+from .configuration import ElmerConfig
+from .modeling import ElmerForConditionalGeneration, ElmerGeneration, ElmerOutput
 
 AutoConfig.register("elmer", ElmerConfig, exist_ok=True)
 AutoModelForSeq2SeqLM.register(ElmerConfig, ElmerForConditionalGeneration, exist_ok=True)

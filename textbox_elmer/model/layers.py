@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.activations import ACT2FN
 
-from textbox_elmer.model.configuration import ElmerConfig
+from .configuration import ElmerConfig
 
 # BART's learned positions start after two reserved rows.
 POSITION_OFFSET = 2

@@ -11,12 +11,12 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 
-from textbox_elmer.model.canvas import ignore_padding, lay_canvas
-from textbox_elmer.model.configuration import ElmerConfig
-from textbox_elmer.model.decoding import NO_LAYER, kept_tokens, pack_left, probability
-from textbox_elmer.model.exits import Exits, leave_at, leave_last, leave_soft, leave_when_confident
-from textbox_elmer.model.layers import Decoder, Encoder, additive_mask
-from textbox_elmer.model.losses import losses_by_exit_layer, losses_of_all_exits, token_loss
+from .canvas import ignore_padding, lay_canvas
+from .configuration import ElmerConfig
+from .decoding import NO_LAYER, kept_tokens, pack_left, probability
+from .exits import Exits, leave_at, leave_last, leave_soft, leave_when_confident
+from .layers import Decoder, Encoder, additive_mask
+from .losses import losses_by_exit_layer, losses_of_all_exits, token_loss
 
 EXIT_MODES = ("soft", "hard", "last")
 

@@ -1,0 +1,78 @@
+"""The command line: `run_textbox.py`, `textbox-elmer` and `python -m textbox_elmer` all end here."""
+
+import errno
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from textbox_elmer.runtime.config import parse_command_line, resolve_config
+from textbox_elmer.runtime.data.pydoc import build_pydoc
+from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.runtime.experiment import run_experiment
+from textbox_elmer.runtime.models.registry import MODELS
+
+USAGE = """\
+Train, test and compare text-generation models, ELMER's parallel decoder first.
+
+  {program} --model=ELMER --dataset=pydoc [--key=value …] [--config_files a.yaml b.yaml]
+      run an experiment; later wins: properties/overall.yaml, model/<model>.yaml, dataset/<dataset>.yaml,
+      the config files, the command line. --debug shows a traceback when something breaks.
+  {program} data pydoc [--data_path=dataset]
+      build the dataset pydoc out of the docstrings on this machine
+
+Models: {models}. Data: <data_path>/<dataset>/{{train,valid,test}}.{{src,tgt}}, one example a line.
+"""
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line (`sys.argv` by default) and return the exit status.
+
+    0: done. 1: a fault of ours. 2: something that the user can put right, said in one sentence on stderr.
+    130: interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    try:
+        _dispatch([argument for argument in arguments if argument != "--debug"])
+        return 0
+    except KeyboardInterrupt:
+        message, status = "Interrupted. Continue a training with --model_path=<its last checkpoint>.", 130
+    except Exception as error:
+        if debug:
+            raise
+        message, status = _explain(error)
+    print(message, file=sys.stderr)
+    return status
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    if isinstance(error, UserError):
+        return f"Error: {error}", 2
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+        return f"Error: {error.filename or 'A file'} cannot be written ({error.strerror}): make room and repeat.", 2
+    fault = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"Unexpected fault ({fault}): repeat with --debug for the traceback and report it.", 1
+
+
+def _dispatch(arguments: list[str]) -> None:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        program = "python run_textbox.py" if sys.argv[0].endswith("run_textbox.py") else "textbox-elmer"
+        print(USAGE.format(program=program, models=", ".join(MODELS)))
+    elif arguments[0] == "data":
+        _data(arguments[1:])
+    else:
+        options = parse_command_line(arguments)
+        config = resolve_config(None, None, options.pop("config_files", None), None, options)
+        run_experiment(config, shlex.join([sys.argv[0], *arguments]))
+
+
+def _data(arguments: list[str]) -> None:
+    if not arguments or arguments[0] != "pydoc":
+        raise UserError("The command `data` builds one dataset: data pydoc [--data_path=dataset].")
+    options = parse_command_line(arguments[1:])
+    data_path = Path(options.pop("data_path", "dataset"))
+    if options:
+        raise UserError(f"`data pydoc` has no option --{next(iter(options))}; its one option is --data_path.")
+    print(build_pydoc(data_path / "pydoc"))

@@ -1,0 +1,78 @@
+"""What a run leaves to read: generation.txt, results.json, and the end's table with examples."""
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+GENERATION = "generation.txt"
+RESULTS = "results.json"
+LIBRARIES = ("textbox-elmer", "torch", "transformers", "datasets", "accelerate", "tokenizers")
+EXAMPLES_SHOWN = 3
+SOURCE_SHOWN = 300  # characters
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a kill or a full disk leaves the old one, or none, but never half of one."""
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_results(run: Path, results: Mapping[str, Any], texts: Sequence[str]) -> None:
+    """Write results.json and, one text a line, generation.txt into a run's folder."""
+    if texts:
+        write_atomically(run / GENERATION, "".join(f"{text}\n" for text in texts))
+    write_atomically(run / RESULTS, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that results depend on."""
+    versions = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:  # run from a checkout that was never installed
+            versions[name] = "not installed"
+    return versions
+
+
+def show_results(
+    results: Mapping[str, Any],
+    source: Sequence[str],
+    references: Sequence[str | list[str]],
+    texts: Sequence[str],
+    console: Console | None = None,
+) -> None:
+    """Print the scores as a table, and some examples of source, reference and output."""
+    console = console or Console(width=None if Console().is_terminal else 110)
+    table = Table(title=f"{results['model']} on {results['dataset']}", title_justify="left")
+    table.add_column("metric")
+    table.add_column("test", justify="right")
+    for name, value in results["metrics"].items():
+        table.add_row(name, value if isinstance(value, str) else f"{value:.2f}")
+    decoding = results["decoding"]
+    table.add_row(f"ms per example (batches of {decoding['batch_size']})", f"{decoding['ms_per_example']:.2f}")
+    if results["mean_exit_layer"] is not None:
+        table.add_row("mean exit layer (from 0)", f"{results['mean_exit_layer']:.2f}")
+    console.print(table)
+    for index in range(min(EXAMPLES_SHOWN, len(texts))):
+        reference = references[index]
+        shown = {
+            "source": source[index] if len(source[index]) <= SOURCE_SHOWN else source[index][:SOURCE_SHOWN] + "…",
+            "reference": reference if isinstance(reference, str) else " | ".join(reference),
+            "output": texts[index],
+        }
+        console.print()
+        for name, text in shown.items():
+            console.print(Text.assemble((f"{name:>9}  ", "bold"), text))

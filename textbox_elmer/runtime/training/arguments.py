@@ -1,0 +1,47 @@
+"""TextBox's training keys as transformers' training arguments."""
+
+import sys
+from pathlib import Path
+
+from transformers import Seq2SeqTrainingArguments
+
+from textbox_elmer.runtime.config import Config
+from textbox_elmer.runtime.models.registry import ModelSpec
+from textbox_elmer.runtime.training.selection import selects_by_loss
+
+MOST_STEPS_BETWEEN_LOGS = 50
+LOGS_PER_EPOCH = 10
+
+
+def training_arguments(
+    config: Config, spec: ModelSpec, run: Path, epoch_steps: int, validates: bool
+) -> Seq2SeqTrainingArguments:
+    """Translate a resolved configuration; `epoch_steps` is the number of optimizer steps in an epoch."""
+    strategy = {"epoch": "epoch", "step": "steps"}[config["valid_strategy"]]
+    by_loss = selects_by_loss(config)
+    unused_parameters = config["find_unused_parameters"] or (spec.parallel and config["exit_mode"] in ("hard", "last"))
+    return Seq2SeqTrainingArguments(
+        output_dir=str(run),
+        per_device_train_batch_size=config["train_batch_size"],
+        per_device_eval_batch_size=config["eval_batch_size"],
+        gradient_accumulation_steps=config["accumulation_steps"],
+        num_train_epochs=config["epochs"],
+        max_steps=config["max_steps"] or -1,
+        learning_rate=config["learning_rate"],
+        max_grad_norm=config["grad_clip"] or 0.0,
+        eval_strategy=strategy if validates else "no",
+        eval_steps=config["valid_steps"],
+        save_strategy=strategy,
+        save_steps=config["valid_steps"],
+        metric_for_best_model=("loss" if by_loss else "score") if validates else None,
+        greater_is_better=not by_loss if validates else None,
+        logging_steps=max(1, min(MOST_STEPS_BETWEEN_LOGS, epoch_steps // LOGS_PER_EPOCH)),
+        disable_tqdm=config["disable_tqdm"] or not sys.stderr.isatty(),
+        report_to="none",
+        seed=config["seed"],
+        use_cpu=not config["use_gpu"],
+        remove_unused_columns=False,
+        label_names=["labels"],
+        dataloader_pin_memory=config["use_gpu"],
+        ddp_find_unused_parameters=unused_parameters,
+    )

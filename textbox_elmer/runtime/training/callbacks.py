@@ -1,0 +1,82 @@
+"""What happens between steps: validating every n epochs, stopping early, writing progress into the log."""
+
+import logging
+import time
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+logger = logging.getLogger(__name__)
+
+
+class EveryNthEpoch(TrainerCallback):
+    """Validate and save after every `epochs`-th epoch, and after the last, instead of after each."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if round(state.epoch or 0) % self.epochs and state.global_step < state.max_steps:
+            control.should_evaluate = control.should_save = False
+
+
+class StopWhenWorse(TrainerCallback):
+    """Stop after more than `patience` validations in a row that did not beat the best one (`stopping_steps`).
+
+    The count is read off the training's history, so that it survives a resume.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        key = f"eval_{args.metric_for_best_model}"
+        values = [entry[key] for entry in state.log_history if key in entry]
+        best = max(values) if args.greater_is_better else min(values)
+        since_best = len(values) - 1 - values.index(best)
+        if since_best > self.patience:
+            logger.info("Stopping early: %d validations since the best one.", since_best)
+            control.should_training_stop = True
+
+
+class PlainProgress(TrainerCallback):
+    """Write each log entry of the training as one line, with the time that is left."""
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.start, self.start_step = time.monotonic(), state.global_step
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if not state.is_world_process_zero or not logs or "train_runtime" in logs:
+            return
+        if "loss" not in logs:
+            scores = {name.removeprefix("eval_"): value for name, value in logs.items() if name.startswith("eval_")}
+            shown = {name: value for name, value in scores.items() if not name.endswith(("runtime", "_per_second"))}
+            logger.info("valid %s", _line(shown))
+            return
+        done = max(state.global_step - self.start_step, 1)
+        left = (time.monotonic() - self.start) / done * (state.max_steps - state.global_step)
+        logger.info(
+            "step %d/%d epoch %.2f loss %.4f learning rate %.3g, %d:%02d left",
+            state.global_step,
+            state.max_steps,
+            state.epoch or 0,
+            logs["loss"],
+            logs["learning_rate"],
+            *divmod(round(left), 60),
+        )
+
+
+def _line(values: dict[str, Any]) -> str:
+    shown = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in values.items()}
+    return "  ".join(f"{name} {value}" for name, value in shown.items())

@@ -1,0 +1,73 @@
+"""Checkpoints on disk: written aside and moved into place, so that a kill or a full disk never leaves half of one.
+
+A run's folder holds `checkpoint-<step>` (weights, optimizer, random states: what continues a run) and
+`checkpoint_best` (weights and tokenizer: what a test or another training starts from).
+"""
+
+import logging
+import os
+import shutil
+from pathlib import Path
+
+from textbox_elmer.runtime.config import Config
+
+logger = logging.getLogger(__name__)
+
+BEST = "checkpoint_best"
+SAVED_CONFIG = "config.yaml"
+# A checkpoint's files that belong to the run rather than to the model.
+RUN_FILES = ("optimizer.pt", "scheduler.pt", "scaler.pt", "trainer_state.json", "training_args.bin", SAVED_CONFIG)
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """Return a run's `checkpoint-<step>` folders, earliest step first."""
+    found = [path for path in run.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")))
+
+
+def publish_best(checkpoint: Path, run: Path) -> None:
+    """Make `checkpoint` the run's `checkpoint_best`, by hard links where the file system has them."""
+    new, old = run / ".checkpoint_best.new", run / ".checkpoint_best.old"
+    for leftover in (new, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    new.mkdir()
+    for file in sorted(checkpoint.iterdir()):
+        if file.is_file() and file.name not in RUN_FILES and not file.name.startswith("rng_state"):
+            _link_or_copy(file, new / file.name)
+    best = run / BEST
+    if best.exists():
+        best.rename(old)
+    new.rename(best)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def remove_old(run: Path, keep: int) -> None:
+    """Delete all but the latest `keep` checkpoints (a negative number keeps all); `checkpoint_best` is not counted."""
+    found = checkpoints(run)
+    for path in found[: max(len(found) - keep, 0)] if keep >= 0 else []:
+        shutil.rmtree(path)
+
+
+def continues_run(checkpoint: Path, config: Config) -> bool:
+    """Say whether `model_path` is a checkpoint of this same training, which then goes on where it stopped.
+
+    A checkpoint of another model or dataset only gives its weights.
+    """
+    if not config["resume_training"] or not (checkpoint / "trainer_state.json").is_file():
+        return False
+    if not (checkpoint / SAVED_CONFIG).is_file():
+        return False
+    saved = Config.load(checkpoint / SAVED_CONFIG)
+    same = all(saved.get(key) == config[key] for key in ("model", "dataset"))
+    if not same:
+        logger.info(
+            "%s was trained as %s on %s: taking its weights alone.", checkpoint, saved["model"], saved["dataset"]
+        )
+    return same

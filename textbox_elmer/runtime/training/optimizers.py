@@ -1,0 +1,35 @@
+"""The optimizers by TextBox's names."""
+
+from typing import Any
+
+from torch import optim
+from transformers import Adafactor
+
+from textbox_elmer.runtime.config import Config
+
+OPTIMIZERS = {
+    "adamw": optim.AdamW,
+    "adam": optim.Adam,
+    "sgd": optim.SGD,
+    "adagrad": optim.Adagrad,
+    "rmsprop": optim.RMSprop,
+    "adafactor": Adafactor,
+}
+ADAMW_WEIGHT_DECAY = 0.01  # torch's own default, which TextBox relies on
+
+
+def optimizer_and_arguments(config: Config) -> tuple[type[optim.Optimizer], dict[str, Any]]:
+    """Return the optimizer's class and its keyword arguments, learning rate and weight decay included.
+
+    Adafactor gets `adafactor_kwargs` over the rest; a learning rate that the user sets wins over theirs.
+    """
+    name = config["optimizer"]
+    arguments = {"lr": config["learning_rate"], **(config["optimizer_kwargs"] or {})}
+    if name == "adafactor":
+        arguments |= config["adafactor_kwargs"] or {}
+        if not (config.origin("learning_rate") or "").endswith("overall.yaml"):
+            arguments["lr"] = config["learning_rate"]
+    if config["weight_decay"] is not None:
+        arguments["weight_decay"] = config["weight_decay"]
+    arguments.setdefault("weight_decay", ADAMW_WEIGHT_DECAY if name == "adamw" else 0.0)
+    return OPTIMIZERS[name], arguments

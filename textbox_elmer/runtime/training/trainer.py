@@ -1,0 +1,221 @@
+"""transformers' `Seq2SeqTrainer` with TextBox's losses, schedules, validation and safe checkpoints."""
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase, Seq2SeqTrainer, TrainerCallback
+from transformers.trainer_callback import PrinterCallback
+
+from textbox_elmer.model.canvas import IGNORED
+from textbox_elmer.runtime.config import Config
+from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.runtime.metrics import evaluate
+from textbox_elmer.runtime.models.registry import ModelSpec
+from textbox_elmer.runtime.training import checkpoints
+from textbox_elmer.runtime.training.arguments import training_arguments
+from textbox_elmer.runtime.training.callbacks import EveryNthEpoch, PlainProgress, StopWhenWorse
+from textbox_elmer.runtime.training.optimizers import optimizer_and_arguments
+from textbox_elmer.runtime.training.schedule import build_schedule
+from textbox_elmer.runtime.training.selection import selects_by_loss, validation_score
+
+logger = logging.getLogger(__name__)
+
+EMPTY_OUTPUT = "NULL"  # what TextBox writes for a text of no words
+
+
+class HostTrainer(Seq2SeqTrainer):
+    """Trains, validates and tests one model under a resolved configuration.
+
+    Args:
+        config: the run's configuration.
+        spec: the model's entry in the registry.
+        run: the run's folder, where checkpoints go.
+        collator: makes batches of the datasets' examples.
+        train_dataset, eval_dataset: tokenized splits, or None for what is not done.
+        references: the validation split's references, one or several per example.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        spec: ModelSpec,
+        run: Path,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        collator: Callable,
+        train_dataset: Any = None,
+        eval_dataset: Any = None,
+        references: Sequence[str | list[str]] = (),
+        callbacks: Sequence[TrainerCallback] = (),
+    ) -> None:
+        self.config, self.spec, self.run = config, spec, run
+        self.generation_kwargs = {"max_length": config["tgt_len"], **(config["generation_kwargs"] or {})}
+        self.references, self.generates = references, not selects_by_loss(config)
+        self._start_decoding()
+        train_steps = -(-len(train_dataset or ()) // (config["train_batch_size"] * config["accumulation_steps"]))
+        super().__init__(
+            model=model,
+            args=training_arguments(config, spec, run, train_steps, validates=eval_dataset is not None),
+            data_collator=collator,
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            processing_class=tokenizer,
+            compute_metrics=self._score,
+            callbacks=list(callbacks),
+        )
+        # The losses below are means over a batch, whatever the model's own forward would accept.
+        self.model_accepts_loss_kwargs = False
+        self.optimizer_cls_and_kwargs = optimizer_and_arguments(config)
+        self.args.weight_decay = self.optimizer_cls_and_kwargs[1]["weight_decay"]
+        self.remove_callback(PrinterCallback)
+        self.add_callback(PlainProgress())
+        if config["valid_strategy"] == "epoch" and config["valid_steps"] > 1:
+            self.add_callback(EveryNthEpoch(config["valid_steps"]))
+        if config["stopping_steps"] and eval_dataset is not None:
+            self.add_callback(StopWhenWorse(config["stopping_steps"]))
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Build the configured optimizer; an argument that it does not know is the user's mistake."""
+        try:
+            return super().create_optimizer(model)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"optimizer_kwargs does not suit {self.config['optimizer']}: {error}") from error
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        """Build TextBox's schedule over the run's steps."""
+        if self.lr_scheduler is None:
+            self.lr_scheduler = build_schedule(
+                optimizer or self.optimizer,
+                self.config["scheduler"],
+                self.config["scheduler_kwargs"] or {},
+                self.optimizer_cls_and_kwargs[1]["lr"],
+                num_training_steps,
+            )
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, **kwargs: Any
+    ) -> Any:
+        """Return the batch's mean loss in nats, smoothed by `label_smoothing` in training only."""
+        smoothing = (self.config["label_smoothing"] or 0.0) if model.training else 0.0
+        if self.spec.parallel:
+            outputs = model(**inputs, label_smoothing=smoothing)
+            loss = outputs.loss
+        else:
+            outputs = model(**inputs)
+            loss = outputs.loss
+            if smoothing:
+                logits, labels = outputs.logits.flatten(0, 1), inputs["labels"].flatten()
+                loss = F.cross_entropy(logits, labels, ignore_index=IGNORED, label_smoothing=smoothing)
+        return (loss, outputs) if return_outputs else loss
+
+    def prediction_step(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor],
+        prediction_loss_only: bool,
+        ignore_keys: list[str] | None = None,
+        **kwargs: Any,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Return a batch's loss, its generated ids `[batch, longest]` and its labels, timing the generation alone."""
+        inputs = self._prepare_inputs(inputs)
+        with torch.no_grad(), self.compute_loss_context_manager():
+            loss = self.compute_loss(model, inputs).detach()
+        if prediction_loss_only or not self.generates:
+            return loss, None, None
+        return loss, self._generate(inputs["input_ids"], inputs["attention_mask"]), inputs["labels"]
+
+    def _generate(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        model = self.accelerator.unwrap_model(self.model)
+        options = dict(self.generation_kwargs)
+        if self.spec.parallel:
+            options["return_dict_in_generate"] = True
+        _wait_for_device()
+        start = time.perf_counter()
+        try:
+            output = model.generate(input_ids=input_ids, attention_mask=attention_mask, **options)
+        except (ValueError, TypeError) as error:
+            raise UserError(f"generation_kwargs does not suit {self.spec.name}: {error}") from error
+        _wait_for_device()
+        self.decoding_seconds += time.perf_counter() - start
+        if not self.spec.parallel:
+            return output
+        layers = output.exit_layers
+        self.exit_layers.append(layers[layers >= 0].cpu())
+        return output.sequences
+
+    def _score(self, prediction: EvalPrediction) -> dict[str, float | str]:
+        """Turn generated ids into texts, kept in `texts`, and those into metrics and the score that sums them up."""
+        ids = np.where(prediction.predictions < 0, self.processing_class.pad_token_id, prediction.predictions)
+        texts = self.processing_class.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        # One text is one line of generation.txt.
+        self.texts = [" ".join(text.splitlines()).strip() or EMPTY_OUTPUT for text in texts]
+        metrics = evaluate(self.texts, self.references, self.config)
+        return metrics | {"score": validation_score(metrics, self.config)}
+
+    def _start_decoding(self) -> None:
+        self.decoding_seconds, self.exit_layers, self.texts = 0.0, [], []
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Validate: the loss always, and the metrics too unless the loss alone selects the best checkpoint."""
+        self._start_decoding()
+        return super().evaluate(*args, **kwargs)
+
+    def test(self, dataset: Any, references: Sequence[str | list[str]]) -> dict[str, float | str]:
+        """Generate for a tokenized test split and return its metrics and loss; the texts are in `texts`."""
+        self.references, self.generates = references, True
+        self._start_decoding()
+        metrics = super().predict(dataset, metric_key_prefix="test").metrics
+        return {name.removeprefix("test_"): value for name, value in metrics.items()}
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """Save into a hidden folder, then move the complete checkpoint into place and delete old ones."""
+        staging = self.run / ".saving"
+        try:
+            super()._save_checkpoint(model, trial)
+            if self.args.should_save:
+                self._publish(staging / f"checkpoint-{self.state.global_step}")
+        except Exception as error:  # a full disk surfaces as OSError, RuntimeError, SafetensorError or a Rust error
+            raise UserError(
+                f"Checkpoint {self.state.global_step} cannot be saved into {str(self.run)!r} "
+                f"({' '.join(str(error).split())[:200]}): earlier checkpoints are untouched; make room, then continue "
+                "with --model_path=<the last checkpoint>."
+            ) from error
+        finally:
+            if self.args.should_save:
+                shutil.rmtree(staging, ignore_errors=True)
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(self.run / ".saving")
+
+    def _publish(self, written: Path) -> None:
+        best_step = self.state.best_global_step
+        if best_step is not None:
+            self.state.best_model_checkpoint = str(self.run / f"checkpoint-{best_step}")
+            self.state.save_to_json(str(written / "trainer_state.json"))
+        self.config.save(written / checkpoints.SAVED_CONFIG)
+        final = self.run / written.name
+        shutil.rmtree(final, ignore_errors=True)
+        written.rename(final)
+        # Without validation there is no best step, and the latest weights are what a test should use.
+        if best_step in (None, self.state.global_step):
+            checkpoints.publish_best(final, self.run)
+        keep = 2 if self.config["max_save"] is None else self.config["max_save"]
+        # checkpoint_best counts as one; the latest stays in any case, for a kill may follow.
+        checkpoints.remove_old(self.run, keep if keep < 0 else max(keep - 1, 1))
+
+
+def _wait_for_device() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
