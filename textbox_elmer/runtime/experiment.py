@@ -167,8 +167,8 @@ def _train(trainer: HostTrainer, config: Config, run: Path) -> dict[str, Any]:
     resumed = _resumed_checkpoint(config)
     if resumed is not None:
         logger.info("Continuing the training of %s", resumed)
-        best = resumed.parent / checkpoints.BEST
-        if best.is_dir() and not (run / checkpoints.BEST).exists():
+        best = checkpoints.best_of_stopped_run(resumed)
+        if best is not None and resumed.parent.resolve() != run.resolve():
             checkpoints.publish_best(best, run)
     start = time.monotonic()
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)

@@ -34,6 +34,9 @@ def build_model(config: Config, spec: ModelSpec, tokenizer: PreTrainedTokenizerB
     else:
         model = _from_pretrained(spec, wanted, config, tokenizer)
     _check_lengths(model.config, config)
+    if spec.model_type == "bart":
+        # TextBox's targets begin with bos, so every generated text does.
+        model.generation_config.forced_bos_token_id = tokenizer.bos_token_id
     return model
 
 
@@ -60,11 +63,7 @@ def _token_fields(spec: ModelSpec, tokenizer: PreTrainedTokenizerBase) -> dict[s
     }
     if spec.model_type == "t5":
         return fields | {"decoder_start_token_id": tokenizer.pad_token_id}
-    return fields | {
-        "decoder_start_token_id": tokenizer.eos_token_id,
-        "forced_bos_token_id": tokenizer.bos_token_id,
-        "forced_eos_token_id": tokenizer.eos_token_id,
-    }
+    return fields | {"decoder_start_token_id": tokenizer.eos_token_id, "forced_eos_token_id": tokenizer.eos_token_id}
 
 
 def _canvas_fields(spec: ModelSpec, config: Config, tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:

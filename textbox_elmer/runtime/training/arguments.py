@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import torch
 from transformers import Seq2SeqTrainingArguments
 
 from textbox_elmer.runtime.config import Config
@@ -28,7 +29,8 @@ def training_arguments(
         num_train_epochs=config["epochs"],
         max_steps=config["max_steps"] or -1,
         learning_rate=config["learning_rate"],
-        max_grad_norm=config["grad_clip"] or 0.0,
+        # Adafactor bounds its own updates; like TextBox, leave its gradients alone.
+        max_grad_norm=0.0 if config["optimizer"] == "adafactor" else config["grad_clip"] or 0.0,
         eval_strategy=strategy if validates else "no",
         eval_steps=config["valid_steps"],
         save_strategy=strategy,
@@ -42,6 +44,6 @@ def training_arguments(
         use_cpu=not config["use_gpu"],
         remove_unused_columns=False,
         label_names=["labels"],
-        dataloader_pin_memory=config["use_gpu"],
+        dataloader_pin_memory=config["use_gpu"] and torch.cuda.is_available(),
         ddp_find_unused_parameters=unused_parameters,
     )

@@ -9,6 +9,8 @@ import os
 import shutil
 from pathlib import Path
 
+from transformers import TrainerState
+
 from textbox_elmer.runtime.config import Config
 
 logger = logging.getLogger(__name__)
@@ -53,6 +55,15 @@ def remove_old(run: Path, keep: int) -> None:
     found = checkpoints(run)
     for path in found[: max(len(found) - keep, 0)] if keep >= 0 else []:
         shutil.rmtree(path)
+
+
+def best_of_stopped_run(checkpoint: Path) -> Path | None:
+    """Return the folder of the best weights that a training had when it saved `checkpoint`, if it is still there."""
+    step = TrainerState.load_from_json(str(checkpoint / "trainer_state.json")).best_global_step
+    for folder in (checkpoint.with_name(f"checkpoint-{step}"), checkpoint.with_name(BEST)):
+        if folder.is_dir():
+            return folder
+    return None
 
 
 def continues_run(checkpoint: Path, config: Config) -> bool:

@@ -205,12 +205,12 @@ class HostTrainer(Seq2SeqTrainer):
             self.state.best_model_checkpoint = str(self.run / f"checkpoint-{best_step}")
             self.state.save_to_json(str(written / "trainer_state.json"))
         self.config.save(written / checkpoints.SAVED_CONFIG)
+        # Without validation there is no best step, and the latest weights are what a test should use.
+        if best_step in (None, self.state.global_step):
+            checkpoints.publish_best(written, self.run)
         final = self.run / written.name
         shutil.rmtree(final, ignore_errors=True)
         written.rename(final)
-        # Without validation there is no best step, and the latest weights are what a test should use.
-        if best_step in (None, self.state.global_step):
-            checkpoints.publish_best(final, self.run)
         keep = 2 if self.config["max_save"] is None else self.config["max_save"]
         # checkpoint_best counts as one; the latest stays in any case, for a kill may follow.
         checkpoints.remove_old(self.run, keep if keep < 0 else max(keep - 1, 1))

@@ -1,0 +1,157 @@
+"""The layers of a configuration, and what they add up to."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from textbox_elmer.runtime.config.keys import GROUPS, KEYS, NOT_OFFERED
+from textbox_elmer.runtime.config.properties import find_property_file
+from textbox_elmer.runtime.config.values import check_value, read_yaml
+from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.runtime.models.registry import ModelSpec, find_model
+from textbox_elmer.runtime.suggest import nearest
+
+COMMAND_LINE = "command line"
+CONFIG_DICT = "config_dict"
+
+
+class Config(Mapping[str, Any]):
+    """A resolved configuration. A key that nothing set is None, as in TextBox."""
+
+    def __init__(self, values: Mapping[str, Any], origins: Mapping[str, str] | None = None) -> None:
+        self._values = dict(values)
+        self._origins = dict(origins or {})
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values.get(key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @property
+    def model(self) -> str:
+        """The model's name, as the registry spells it."""
+        return self._values["model"]
+
+    @property
+    def dataset(self) -> str:
+        """The dataset's name."""
+        return self._values["dataset"]
+
+    def origin(self, key: str) -> str | None:
+        """Return what set a key: a file's path, "config_dict" or "command line"."""
+        return self._origins.get(key)
+
+    def model_fields(self) -> dict[str, Any]:
+        """Return the values that are fields of the model's own configuration, e.g. `d_model`."""
+        fields = find_model(self.model).config_fields()
+        return {key: value for key, value in self._values.items() if key in fields and key not in KEYS}
+
+    def save(self, path: Path) -> None:
+        """Write YAML from which `load` and `--config_files` restore this configuration; never half of it."""
+        text = yaml.safe_dump(self._values, sort_keys=False, allow_unicode=True, width=float("inf"))
+        temporary = path.with_name(f".{path.name}.new")
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Config":
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: the file is missing or no such configuration.
+        """
+        return cls(read_yaml(path))
+
+
+def resolve_config(
+    model: str | None = None,
+    dataset: str | None = None,
+    config_file_list: Sequence[str | Path] | None = None,
+    config_dict: Mapping[str, Any] | None = None,
+    command_line: Mapping[str, Any] | None = None,
+) -> Config:
+    """Merge all layers; later wins.
+
+    overall.yaml, model/M.yaml, dataset/D.yaml, config files in their order, config_dict, command line.
+
+    Args:
+        model, dataset: names; the command line wins over them, and they over the files.
+        config_file_list: YAML files, later ones winning.
+        config_dict: values given in Python.
+        command_line: what `parse_command_line` returned, without `config_files`.
+
+    Raises:
+        UserError: no model or dataset named, an unreadable file, an unknown key, a value of the wrong kind.
+    """
+    files = [(str(path), read_yaml(Path(path))) for path in config_file_list or ()]
+    given = {key: value for key, value in (("model", model), ("dataset", dataset)) if value is not None}
+    typed = [(CONFIG_DICT, {**(config_dict or {}), **given}), (COMMAND_LINE, dict(command_line or {}))]
+    named = {key: value for _, layer in (*files, *typed) for key, value in layer.items() if value is not None}
+    for key in ("model", "dataset"):
+        if not isinstance(named.get(key), str):
+            raise UserError(f"No {key} is named: give --{key}=…, e.g. --model=ELMER --dataset=pydoc.")
+    spec = find_model(named["model"])
+    found = (find_property_file("", "overall"), find_property_file("model", spec.name))
+    shipped = [
+        (str(path), read_yaml(path)) for path in (*found, find_property_file("dataset", named["dataset"])) if path
+    ]
+    _check_known([*shipped, *files], typed, spec)
+    values: dict[str, Any] = {"model": None, "dataset": None}
+    origins: dict[str, str] = {}
+    for origin, layer in (*shipped, *files, *typed):
+        for key, value in layer.items():
+            values[key] = check_value(key, value, origin)
+            origins[key] = origin
+    values["model"] = spec.name
+    if values.get("model_path") is not None and found[1]:
+        _drop_scratch_sizes(values, origins, spec, str(found[1]))
+    return Config(values, origins)
+
+
+def _check_known(
+    files: Sequence[tuple[str, Mapping[str, Any]]], typed: Sequence[tuple[str, Mapping[str, Any]]], spec: ModelSpec
+) -> None:
+    for origin, layer in files:
+        for key in layer:
+            _refuse_not_offered(key, origin)
+    known = {*KEYS, *spec.config_fields(), *(key for _, layer in files for key in layer)}
+    for origin, layer in typed:
+        for key in layer:
+            _refuse_not_offered(key, origin)
+            if key in known:
+                continue
+            dashes = "--" if origin == COMMAND_LINE else ""
+            guess = nearest(key, known)
+            hint = f"did you mean {dashes}{guess}?" if guess else "see the README for the options."
+            raise UserError(f"Unknown option {dashes}{key} ({origin}): {hint}")
+
+
+def _refuse_not_offered(key: str, origin: str) -> None:
+    if key in NOT_OFFERED:
+        raise UserError(f"{key} ({origin}) is a TextBox key that this version does not offer: leave it out.")
+
+
+def _drop_scratch_sizes(values: dict[str, Any], origins: dict[str, str], spec: ModelSpec, model_file: str) -> None:
+    """Forget the model file's sizes, which are for training from scratch: a checkpoint brings its own."""
+    for key in spec.config_fields() - set(KEYS):
+        if origins.get(key) == model_file:
+            del values[key], origins[key]
+
+
+def format_config(config: Config) -> str:
+    """Return the configuration as lines of text under TextBox's headings."""
+    lines = []
+    for group in GROUPS:
+        keys = [key for key in config if (KEYS[key].group if key in KEYS else "Model") == group]
+        lines += [f"{group}:", *(f"  {key} = {config[key]!r}" for key in keys)]
+    return "\n".join(lines)
