@@ -1,0 +1,118 @@
+"""Reading lines and folders, as data.json shows and as users get it wrong."""
+
+import json
+import warnings
+from pathlib import Path
+
+import pytest
+
+from textbox_elmer.runtime.data.folder import find_dataset, load_split
+from textbox_elmer.runtime.data.reading import parse_line, read_lines
+from textbox_elmer.runtime.errors import UserError
+
+CASES = json.loads((Path(__file__).parents[2] / "fixtures" / "textbox" / "data.json").read_text())["lines"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["line"][:20] for case in CASES])
+def test_reference_lines(case: dict, tmp_path: Path) -> None:
+    assert parse_line(case["line"]) == case["loaded"]
+    (tmp_path / "a.tgt").write_text(f"first\n{case['line']}\nlast\n", encoding="utf-8")
+    assert [parse_line(line) for line in read_lines(tmp_path / "a.tgt")] == ["first", case["loaded"], "last"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[__import__('os').system('touch executed')]",
+        "['a' for _ in range(3)]",
+        "['a', open('executed', 'w')]",
+        "'a'.upper() + 'b'",
+        "'a' * 1000000000 + 'b'",
+        "[1, 2]",
+        "[['nested']]",
+        "['a', None]",
+        "'\\d is no escape",
+        "[" * 5000 + "]" * 5000,
+        "''' '",
+        "'\0'",
+        "[SEP]",
+    ],
+)
+def test_nothing_is_evaluated(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert parse_line(line) == line
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_text_with_odd_escapes_raises_no_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert parse_line(r"'\d'") == r"\d"
+
+
+def test_lines_end_where_python_files_end_them(tmp_path: Path) -> None:
+    content = "one\r\ntwo\u2028still two\nthree\x0cstill three\n\nfive"
+    (tmp_path / "a.src").write_bytes(b"\xef\xbb\xbf" + content.encode())
+    texts = [parse_line(line) for line in read_lines(tmp_path / "a.src")]
+    assert texts == ["one", "two\u2028still two", "three\x0cstill three", "", "five"]
+    with (tmp_path / "a.src").open(encoding="utf-8-sig") as file:
+        assert len(texts) == len(list(file))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "train.src").write_text("['a', 'b']\n'quoted'\nplain\n")
+    (tmp_path / "toy" / "train.tgt").write_text("['a', 'b']\nx\ny\n")
+    return tmp_path / "toy"
+
+
+def test_a_source_is_one_text(folder: Path) -> None:
+    split = load_split(folder, "train")
+    assert split.source == ["['a', 'b']", "quoted", "plain"]
+    assert split.target == [["a", "b"], "x", "y"]
+    assert load_split(folder, "train", limit=2).target == [["a", "b"], "x"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("train.src", None, "train.src' is missing"),
+        ("train.tgt", b"", "train.tgt' is empty"),
+        ("train.tgt", b" \n\n", "train.tgt' is empty"),
+        ("train.tgt", b"a\nb\n", "train.src' has 3 lines but .*train.tgt' has 2"),
+        ("train.src", b"a\nb\n\xff\n", "train.src', line 3, is not UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("limit", [0, 1])
+def test_unusable_files(folder: Path, name: str, content: bytes | None, message: str, limit: int) -> None:
+    (folder / name).unlink() if content is None else (folder / name).write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        load_split(folder, "train", limit)
+
+
+def test_a_folder_in_place_of_a_file(folder: Path) -> None:
+    (folder / "train.src").unlink()
+    (folder / "train.src").mkdir()
+    with pytest.raises(UserError, match="cannot be read"):
+        load_split(folder, "train")
+
+
+@pytest.mark.parametrize(
+    ("data_path", "dataset", "message"),
+    [
+        (".", "toys", "no dataset 'toys'.* Did you mean 'toy'"),
+        (".", "other", "Put its six files there"),
+        ("nowhere", "toy", "'nowhere/toy' does not exist"),
+        (".", "pydoc", "python -m textbox_elmer data pydoc"),
+    ],
+)
+def test_missing_datasets(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, data_path: str, dataset: str, message: str
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    assert find_dataset(".", "toy").samefile(folder)
+    with pytest.raises(UserError, match=message):
+        find_dataset(data_path, dataset)

@@ -1,0 +1,18 @@
+"""Data: reading a dataset's files, tokenizing them once, making batches."""
+
+from textbox_elmer.runtime.data.collator import CanvasCollator, Seq2SeqCollator
+from textbox_elmer.runtime.data.folder import Split, find_dataset, load_split
+from textbox_elmer.runtime.data.tokenization import encode_split, special_token_frame
+from textbox_elmer.runtime.data.tokenizer import load_tokenizer, train_tokenizer
+
+__all__ = [
+    "CanvasCollator",
+    "Seq2SeqCollator",
+    "Split",
+    "encode_split",
+    "find_dataset",
+    "load_split",
+    "load_tokenizer",
+    "special_token_frame",
+    "train_tokenizer",
+]

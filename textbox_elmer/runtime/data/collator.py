@@ -1,0 +1,59 @@
+"""From examples to batches of tensors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from textbox_elmer.model.canvas import IGNORED
+
+Example = dict[str, Sequence[int]]
+
+
+def pad(rows: Sequence[Sequence[int]], padding: int, length: int | None = None) -> Tensor:
+    """Return rows of ids as `[batch, length]`, filled up on the right; `length` is by default the longest row's."""
+    lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+    length = int(lengths.max()) if length is None else length
+    padded = np.full((len(rows), length), padding, dtype=np.int64)
+    padded[np.arange(length) < lengths[:, None]] = np.fromiter(chain.from_iterable(rows), np.int64, int(lengths.sum()))
+    return torch.from_numpy(padded)
+
+
+def _sources(examples: Sequence[Example], pad_token_id: int) -> dict[str, Tensor]:
+    rows = [example["source_ids"] for example in examples]
+    lengths = torch.tensor([len(row) for row in rows])
+    input_ids = pad(rows, pad_token_id)
+    return {"input_ids": input_ids, "attention_mask": (torch.arange(input_ids.shape[1]) < lengths[:, None]).long()}
+
+
+@dataclass
+class Seq2SeqCollator:
+    """Batches for models that write token by token: labels padded with -100 to the longest target."""
+
+    pad_token_id: int
+
+    def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
+        """Return `input_ids`, `attention_mask` `[batch, source_length]` and `labels` `[batch, target_length]`."""
+        return _sources(examples, self.pad_token_id) | {"labels": pad([row["target_ids"] for row in examples], IGNORED)}
+
+
+@dataclass
+class CanvasCollator:
+    """Batches for models that fill a canvas: labels without their bos, padded with -100 to the canvas's length.
+
+    That length is the same for every batch, so that no batch tells how long its texts are.
+    """
+
+    pad_token_id: int
+    bos_token_id: int
+    canvas_length: int
+
+    def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
+        """Return `input_ids`, `attention_mask` `[batch, source_length]` and `labels` `[batch, canvas_length]`."""
+        targets = [row["target_ids"] for row in examples]
+        targets = [row[1:] if len(row) and row[0] == self.bos_token_id else row for row in targets]
+        return _sources(examples, self.pad_token_id) | {"labels": pad(targets, IGNORED, self.canvas_length)}

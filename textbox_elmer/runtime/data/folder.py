@@ -1,0 +1,72 @@
+"""A dataset's folder: `<data_path>/<dataset>/{train,valid,test}.{src,tgt}`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from textbox_elmer.runtime.data.reading import parse_line, read_lines
+from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.runtime.suggest import nearest
+
+GENERATED = "pydoc"
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split's texts.
+
+    Attributes:
+        name: "train", "valid" or "test".
+        source: one text per example.
+        target: one reference, or a list of several, per example.
+    """
+
+    name: str
+    source: list[str]
+    target: list[str | list[str]]
+
+
+def find_dataset(data_path: str | Path, dataset: str) -> Path:
+    """Return a dataset's folder.
+
+    Raises:
+        UserError: there is none; says where it was looked for and how to get it.
+    """
+    folder = Path(data_path) / dataset
+    if folder.is_dir():
+        return folder
+    if dataset == GENERATED:
+        raise UserError(
+            f"The dataset {dataset!r} is not in {str(data_path)!r} yet: "
+            f"make it with `python -m textbox_elmer data {GENERATED}`."
+        )
+    present = [path.name for path in Path(data_path).iterdir() if path.is_dir()] if Path(data_path).is_dir() else []
+    guess = nearest(dataset, present)
+    raise UserError(
+        f"There is no dataset {dataset!r}: the folder {str(folder)!r} does not exist."
+        + (f" Did you mean {guess!r}?" if guess else " Put its six files there, or give --data_path.")
+    )
+
+
+def load_split(folder: Path, split: str, limit: int = 0) -> Split:
+    """Read a split's first `limit` examples (0: all).
+
+    A source is always one text: a source line that looks like a list stays as it is.
+
+    Raises:
+        UserError: a file is missing, empty or not UTF-8, or the two differ in length.
+    """
+    source_path, target_path = folder / f"{split}.src", folder / f"{split}.tgt"
+    sources, targets = read_lines(source_path), read_lines(target_path)
+    if len(sources) != len(targets):
+        raise UserError(
+            f"{str(source_path)!r} has {len(sources)} lines but {str(target_path)!r} has {len(targets)}: "
+            "line n of one must belong to line n of the other."
+        )
+    if limit:
+        sources, targets = sources[:limit], targets[:limit]
+    return Split(split, [_source(line) for line in sources], [parse_line(line) for line in targets])
+
+
+def _source(line: str) -> str:
+    text = parse_line(line)
+    return text if isinstance(text, str) else line.strip()

@@ -1,0 +1,88 @@
+"""The tokenizer: a checkpoint's own, or one trained on the dataset."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import AddedToken, AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from textbox_elmer.runtime.data.cache import cached, content_key
+from textbox_elmer.runtime.data.folder import load_split
+from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.runtime.hub import hub_arguments
+
+FORMAT = 1  # of the cached tokenizer
+SPECIAL_TOKENS = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+MASK = "<mask>"
+
+
+def train_tokenizer(folder: Path, vocab_size: int, cache_dir: Path | None = None) -> PreTrainedTokenizerBase:
+    """Train a byte-level BPE of at most `vocab_size` tokens on a dataset's train.src and train.tgt, or find it cached.
+
+    Its special tokens are `<s> <pad> </s> <unk> <mask>`, ids 0 to 4, and every text becomes `<s> … </s>`, as BART's.
+
+    Raises:
+        UserError: a missing or unreadable file, a vocabulary too small for the 256 bytes.
+    """
+    smallest = len(SPECIAL_TOKENS) + 1 + len(pre_tokenizers.ByteLevel.alphabet())
+    if vocab_size < smallest:
+        raise UserError(f"vocab_size is {vocab_size}, but bytes and special tokens alone are {smallest}: raise it.")
+    split = load_split(folder, "train")
+
+    def texts() -> Iterator[str]:
+        yield from split.source
+        for target in split.target:
+            yield from [target] if isinstance(target, str) else target
+
+    def train() -> PreTrainedTokenizerBase:
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            special_tokens=[*SPECIAL_TOKENS.values(), MASK],
+            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+            show_progress=False,
+        )
+        tokenizer.train_from_iterator(texts(), trainer)
+        frame = [(token, tokenizer.token_to_id(token)) for token in ("</s>", "<s>")]
+        tokenizer.post_processor = processors.RobertaProcessing(*frame, trim_offsets=True, add_prefix_space=False)
+        return PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer,
+            cls_token="<s>",
+            sep_token="</s>",
+            # A mask takes the blank before it, as BART's does.
+            mask_token=AddedToken(MASK, lstrip=True, special=True),
+            clean_up_tokenization_spaces=False,
+            **SPECIAL_TOKENS,
+        )
+
+    digest = hashlib.sha256()
+    for text in texts():
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\n")
+    key = content_key(FORMAT, digest.hexdigest(), vocab_size)
+    return cached(
+        f"tokenizer-{key}",
+        cache_dir,
+        train,
+        lambda made, path: made.save_pretrained(path),
+        AutoTokenizer.from_pretrained,
+    )
+
+
+def load_tokenizer(name_or_path: str, **tokenizer_kwargs: Any) -> PreTrainedTokenizerBase:
+    """Load a tokenizer from a folder or by its name on the hub; code that comes with it is never run.
+
+    Raises:
+        UserError: it is in neither place, or its files are damaged.
+    """
+    try:
+        return AutoTokenizer.from_pretrained(name_or_path, **tokenizer_kwargs, **hub_arguments(name_or_path))
+    except Exception as error:  # the Rust library raises plain Exception for a damaged file
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"No tokenizer can be read from {name_or_path!r}: give a folder with tokenizer files by --tokenizer_path, "
+            f"or a name on the hub with the network up ({reason})."
+        ) from error
