@@ -1,0 +1,75 @@
+"""BLEU, by nltk (sentence or corpus), sacrebleu or pycocoevalcap."""
+
+import warnings
+from collections.abc import Mapping
+from itertools import zip_longest
+from typing import Any
+
+from textbox_elmer.runtime.metrics.corpus import Corpus
+
+BLEU_TYPES = ("nltk", "sacrebleu", "pycocoevalcap")
+PYCOCO_MAX_NGRAMS = 4
+
+
+def bleu_names(config: Mapping[str, Any]) -> list[str]:
+    """Return the names of the scores."""
+    if config["bleu_type"] == "sacrebleu":
+        return ["bleu", "bleu-precisions"]
+    longest = config["bleu_max_ngrams"]
+    if config["bleu_type"] == "pycocoevalcap":
+        longest = min(longest, PYCOCO_MAX_NGRAMS)
+    return [f"bleu-{n}" for n in range(1, longest + 1)]
+
+
+def uniform_weights(longest: int) -> list[list[float]]:
+    """Return, for each n up to `longest`, equal weights for the n-grams up to n and none for longer ones."""
+    return [[1 / n] * n + [0.0] * (longest - n) for n in range(1, longest + 1)]
+
+
+def bleu(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Score a corpus, in percent."""
+    names = bleu_names(config)
+    if config["bleu_type"] == "sacrebleu":
+        return _sacrebleu(corpus)
+    if config["bleu_type"] == "pycocoevalcap":
+        return dict(zip(names, _pycocoevalcap(corpus), strict=False))
+    return dict(zip(names, _nltk(corpus, config), strict=True))
+
+
+def _nltk(corpus: Corpus, config: Mapping[str, Any]) -> list[Any]:
+    from nltk.translate.bleu_score import SmoothingFunction, corpus_bleu, sentence_bleu
+
+    weights = uniform_weights(config["bleu_max_ngrams"])
+    smoothing = getattr(SmoothingFunction(), f"method{config['smoothing_function']}")
+    references = [[text.tokens for text in texts] for texts in corpus.references]
+    generated = [text.tokens for text in corpus.generated]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nltk warns of every text without a 4-gram in common
+        if config["corpus_bleu"]:
+            return [100 * corpus_bleu(references, generated, row, smoothing) for row in weights]
+        scores = [
+            [sentence_bleu(refs, tokens, row, smoothing) for row in weights]
+            for refs, tokens in zip(references, generated, strict=True)
+        ]
+    return [[100 * score for score in column] for column in zip(*scores, strict=True)]
+
+
+def _sacrebleu(corpus: Corpus) -> dict[str, Any]:
+    import sacrebleu
+
+    references = list(zip_longest(*([text.raw for text in texts] for texts in corpus.references)))
+    result = sacrebleu.corpus_bleu([text.raw for text in corpus.generated], references)
+    return {"bleu": result.score, "bleu-precisions": result.prec_str}
+
+
+def _pycocoevalcap(corpus: Corpus) -> list[float]:
+    from pycocoevalcap.bleu.bleu import Bleu
+
+    references, generated = caption_format(corpus)
+    return [100 * score for score in Bleu(PYCOCO_MAX_NGRAMS).compute_score(references, generated, verbose=0)[0]]
+
+
+def caption_format(corpus: Corpus) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
+    """Return references and generated texts as pycocoevalcap's scorers take them."""
+    references = {number: [text.joined for text in texts] for number, texts in enumerate(corpus.references)}
+    return references, {number: [text.joined] for number, text in enumerate(corpus.generated)}

@@ -1,0 +1,142 @@
+"""The metrics by TextBox's names: what they score, what their results are called, what they need."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.runtime.metrics.answers import qa
+from textbox_elmer.runtime.metrics.bleu import BLEU_TYPES, bleu, bleu_names
+from textbox_elmer.runtime.metrics.chrf import CHRF_TYPES, chrf
+from textbox_elmer.runtime.metrics.corpus import Corpus
+from textbox_elmer.runtime.metrics.diversity import distinct, self_bleu, unique
+from textbox_elmer.runtime.metrics.rouge import ROUGE_TYPES, rouge, rouge_names
+from textbox_elmer.runtime.metrics.similarity import (
+    METEOR_TYPES,
+    bert_score,
+    check_bert_score,
+    check_meteor,
+    cider,
+    meteor,
+    nist,
+    ter,
+)
+from textbox_elmer.runtime.suggest import nearest
+
+Config = Mapping[str, Any]
+
+DEFAULTS: dict[str, Any] = {
+    "metrics": ["bleu"],
+    "lower_evaluation": True,
+    "remove_punc": False,
+    "multiref_strategy": "max",
+    "bleu_max_ngrams": 4,
+    "bleu_type": "nltk",
+    "smoothing_function": 0,
+    "corpus_bleu": False,
+    "rouge_max_ngrams": 2,
+    "rouge_type": "rouge",
+    "meteor_type": "nltk",
+    "corpus_meteor": True,
+    "chrf_type": "m-popovic",
+    "distinct_max_ngrams": 4,
+    "inter_distinct": True,
+    "unique_max_ngrams": 4,
+    "self_bleu_max_ngrams": 4,
+    "tgt_lang": "en",
+    "eval_batch_size": 64,
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        score: maps a corpus and a configuration to results: a number, one per text, or a word of explanation.
+        names: the results' names under a configuration.
+        check: raises a UserError if something that it needs is not installed.
+    """
+
+    score: Callable[[Corpus, Config], dict[str, Any]]
+    names: Callable[[Config], list[str]]
+    check: Callable[[Config], None] = lambda config: None
+
+
+def _fixed(*names: str) -> Callable[[Config], list[str]]:
+    return lambda config: list(names)
+
+
+def _numbered(prefix: str, key: str) -> Callable[[Config], list[str]]:
+    return lambda config: [f"{prefix}-{n}" for n in range(1, config[key] + 1)]
+
+
+METRICS: dict[str, Metric] = {
+    "bleu": Metric(bleu, bleu_names),
+    "rouge": Metric(rouge, rouge_names),
+    "meteor": Metric(meteor, _fixed("meteor"), check_meteor),
+    "distinct": Metric(distinct, _numbered("distinct", "distinct_max_ngrams")),
+    "unique": Metric(unique, _numbered("unique", "unique_max_ngrams")),
+    "self_bleu": Metric(self_bleu, _numbered("self-bleu", "self_bleu_max_ngrams")),
+    "qa": Metric(qa, _fixed("em", "f1")),
+    "cider": Metric(cider, _fixed("CIDEr")),
+    "ter": Metric(ter, _fixed("ter")),
+    "nist": Metric(nist, _fixed("nist")),
+    "bert_score": Metric(bert_score, _fixed("bertscore"), check_bert_score),
+    **{name: Metric(partial(chrf, name=name), _fixed(name)) for name in ("chrf", "chrf+", "chrf++")},
+}
+
+TYPES = {"bleu": BLEU_TYPES, "rouge": ROUGE_TYPES, "meteor": METEOR_TYPES, "chrf": CHRF_TYPES}
+# What TextBox has and this host has not, and what to take in its place.
+METRICS_ELSEWHERE = {
+    "spice": "cider",
+    "style": "bleu",
+    "multiwoz": "bleu",
+    "hm": "bleu",
+}
+TYPES_ELSEWHERE = {
+    "files2rouge": "rouge-score",
+    "py-rouge": "rouge",
+    "fast-bleu": "nltk",
+    "multi-bleu": "sacrebleu",
+    "mt-eval": "sacrebleu",
+    "sacrebleu-romanian": "sacrebleu",
+}
+SMOOTHING_METHODS = range(8)
+
+
+def with_defaults(config: Config | None) -> dict[str, Any]:
+    """Return a configuration's scoring keys, TextBox's defaults in place of what is unset."""
+    given = {key: (config or {}).get(key) for key in DEFAULTS}
+    return {key: DEFAULTS[key] if value is None else value for key, value in given.items()}
+
+
+def selected(config: Config) -> dict[str, Metric]:
+    """Return the metrics that a configuration (with defaults) names.
+
+    Raises:
+        UserError: one of them, or its `…_type`, is unknown or not offered here.
+    """
+    for name in config["metrics"]:
+        if name in METRICS:
+            continue
+        if name in METRICS_ELSEWHERE:
+            raise UserError(f"The metric {name!r} is TextBox's alone: use another, e.g. {METRICS_ELSEWHERE[name]!r}.")
+        guess = nearest(str(name), METRICS)
+        hint = f"did you mean {guess!r}?" if guess else f"the metrics are {', '.join(METRICS)}."
+        raise UserError(f"There is no metric {name!r}: {hint}")
+    for family, types in TYPES.items():
+        chosen = config[f"{family}_type"]
+        if chosen in types or not any(name.rstrip("+") == family for name in config["metrics"]):
+            continue
+        if chosen in TYPES_ELSEWHERE:
+            raise UserError(
+                f"{family}_type={chosen} is TextBox's alone: give --{family}_type={TYPES_ELSEWHERE[chosen]}."
+            )
+        raise UserError(f"{family}_type must be one of {', '.join(types)}, not {chosen!r}.")
+    if config["smoothing_function"] not in SMOOTHING_METHODS:
+        raise UserError(f"smoothing_function must be 0 to 7 (nltk's methods), not {config['smoothing_function']!r}.")
+    if config["multiref_strategy"] not in ("max", "leave_one_out"):
+        raise UserError(f"multiref_strategy must be max or leave_one_out, not {config['multiref_strategy']!r}.")
+    return {name: METRICS[name] for name in config["metrics"]}

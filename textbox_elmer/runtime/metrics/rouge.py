@@ -1,0 +1,85 @@
+"""ROUGE, by the packages rouge, rouge-score or pycocoevalcap."""
+
+import sys
+from collections.abc import Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from textbox_elmer.runtime.metrics.bleu import caption_format
+from textbox_elmer.runtime.metrics.corpus import NO_TEXT, Corpus, Text, combine_references
+from textbox_elmer.runtime.metrics.tokenization import sentence_tokenize
+
+ROUGE_TYPES = ("rouge", "rouge-score", "pycocoevalcap")
+ROUGE_PACKAGE_MAX_NGRAMS = 5
+
+
+def rouge_names(config: Mapping[str, Any]) -> list[str]:
+    """Return the names of the scores."""
+    if config["rouge_type"] == "pycocoevalcap":
+        return ["rouge-l"]
+    longest = config["rouge_max_ngrams"]
+    if config["rouge_type"] == "rouge":
+        longest = min(longest, ROUGE_PACKAGE_MAX_NGRAMS)
+    return [*(f"rouge-{n}" for n in range(1, longest + 1)), "rouge-l"]
+
+
+def rouge(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Score a corpus: F1 in percent."""
+    return {"rouge": _rouge, "rouge-score": _rouge_score, "pycocoevalcap": _pycocoevalcap}[config["rouge_type"]](
+        corpus, config
+    )
+
+
+def _rouge(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Score against the first reference, the only one that this package takes."""
+    from rouge import Rouge
+
+    names = rouge_names(config)
+    generated = [_with_words(text.joined) for text in corpus.generated]
+    references = [_with_words(texts[0].joined) for texts in corpus.references]
+    longest = max(len(text.split()) for text in (*generated, *references))
+    with _recursion(2 * longest + 1000):
+        scores = Rouge(metrics=names).get_scores(generated, references, avg=True)
+    return {name: 100 * scores[name]["f"] for name in names}
+
+
+def _with_words(text: str) -> str:
+    """Return the text, or TextBox's word for none if the package would find no sentence in it."""
+    return text if text.replace(".", "").strip() else NO_TEXT
+
+
+@contextmanager
+def _recursion(depth: int) -> Any:
+    """Allow the package's recursive search for common subsequences to go as deep as the longest text needs."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, depth))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def _rouge_score(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    names = {name: f"rouge{name.removeprefix('rouge-')}" for name in rouge_names(config)} | {"rouge-l": "rougeLsum"}
+    scorer = RougeScorer(list(names.values()), use_stemmer=True)
+    results: dict[str, list[float]] = {name: [] for name in names}
+    for text, references in zip(corpus.generated, corpus.references, strict=True):
+        generated = _sentence_per_line(text)
+        scores = [scorer.score(_sentence_per_line(reference), generated) for reference in references]
+        for name, theirs in names.items():
+            of_each = [score[theirs].fmeasure for score in scores]
+            results[name].append(100 * combine_references(of_each, config["multiref_strategy"]))
+    return results
+
+
+def _sentence_per_line(text: Text) -> str:
+    # The package could split sentences itself, but only with nltk's downloaded data.
+    return "\n".join(" ".join(sentence.split("\n")) for sentence in sentence_tokenize(text.raw))
+
+
+def _pycocoevalcap(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:
+    from pycocoevalcap.rouge.rouge import Rouge
+
+    return {"rouge-l": 100 * Rouge().compute_score(*caption_format(corpus))[0]}
