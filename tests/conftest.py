@@ -1,9 +1,16 @@
 """Fixtures that several rooms share."""
 
+import json
+import os
+import random
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import datasets
 import pytest
+import torch
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -16,3 +23,68 @@ def bart_folder(tmp_path: Path) -> Path:
     shutil.copy(FIXTURES / "elmer" / "config.json", folder / "config.json")
     shutil.copy(FIXTURES / "elmer" / "weights.safetensors", folder / "model.safetensors")
     return folder
+
+
+WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu"]
+
+
+def write_toy(folder: Path, sizes: dict[str, int]) -> None:
+    """Write a dataset whose targets are the first three words of their sources."""
+    folder.mkdir(parents=True)
+    draw = random.Random(0)
+    for split, size in sizes.items():
+        texts = [draw.choices(WORDS, k=draw.randint(4, 9)) for _ in range(size)]
+        (folder / f"{split}.src").write_text("".join(" ".join(text) + "\n" for text in texts))
+        (folder / f"{split}.tgt").write_text("".join(" ".join(text[:3]) + "\n" for text in texts))
+
+
+# Two runs at once, each with a thread per core, would wait for each other's threads more than they work.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the tests' tokenized data out of the user's cache."""
+    before = datasets.config.HF_DATASETS_CACHE
+    datasets.config.HF_DATASETS_CACHE = tmp_path_factory.mktemp("cache")
+    yield
+    datasets.config.HF_DATASETS_CACHE = before
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory with the dataset `toy` in its `dataset` folder."""
+    write_toy(tmp_path / "dataset" / "toy", {"train": 80, "valid": 10, "test": 13})
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+TINY = {
+    "src_len": 24,
+    "tgt_len": 10,
+    "epochs": 2,
+    "train_batch_size": 8,
+    "learning_rate": 0.003,
+    "metrics": ["rouge"],
+    "vocab_size": 300,
+    "d_model": 32,
+    "use_gpu": False,
+    "stopping_steps": 0,
+}
+TINY_BART = {
+    f"{side}_{field}": value for side in ("encoder", "decoder") for field, value in (("layers", 2), ("ffn_dim", 48))
+}
+TINY_T5 = {"d_ff": 48, "d_kv": 8, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 4}
+
+
+def tiny(model: str = "ELMER", **changes: Any) -> dict[str, Any]:
+    """Return a configuration with which a model trains in a second."""
+    sizes = TINY_T5 if model == "T5" else TINY_BART
+    beams = {} if model == "ELMER" else {"generation_kwargs": {"num_beams": 2}}
+    return TINY | sizes | beams | changes
+
+
+def options(config: dict[str, Any]) -> list[str]:
+    """Return a configuration as a command line's options."""
+    return [f"--{key}={json.dumps(value) if not isinstance(value, str) else value}" for key, value in config.items()]

@@ -14,7 +14,7 @@ import torch
 from datasets import Dataset
 from safetensors.torch import load_file
 from torch.utils.tensorboard import SummaryWriter
-from transformers import PreTrainedTokenizerBase, TrainerCallback, set_seed
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, set_seed
 from transformers.integrations import TensorBoardCallback, WandbCallback
 
 from textbox_elmer.runtime.config import Config, format_config
@@ -29,6 +29,7 @@ from textbox_elmer.runtime.data import (
     train_tokenizer,
 )
 from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.runtime.generation import generate_ids
 from textbox_elmer.runtime.logs import log_to_console, log_to_file
 from textbox_elmer.runtime.metrics import check_metrics, metric_names
 from textbox_elmer.runtime.models.building import build_model
@@ -36,6 +37,8 @@ from textbox_elmer.runtime.models.registry import ModelSpec, find_model
 from textbox_elmer.runtime.results import library_versions, save_results, show_results
 from textbox_elmer.runtime.run_folder import make_run_folder
 from textbox_elmer.runtime.training import HostTrainer, checkpoints
+from textbox_elmer.runtime.training.optimizers import optimizer_and_arguments
+from textbox_elmer.runtime.training.schedule import check_schedule
 from textbox_elmer.runtime.training.selection import check_selection
 
 logger = logging.getLogger(__name__)
@@ -70,9 +73,7 @@ def run_experiment(config: Config, command: str) -> dict[str, Any]:
     log_to_console(config["state"])
     _choose_device(config)
     spec = find_model(config.model)
-    check_metrics(config)
-    check_selection(config)
-    _check_references(config)
+    _check(config)
     set_seed(config["seed"])
     if config["reproducibility"]:
         torch.backends.cudnn.deterministic = True
@@ -80,6 +81,7 @@ def run_experiment(config: Config, command: str) -> dict[str, Any]:
     model = build_model(config, spec, tokenizer)
     for name, split in data.texts.items():
         data.ids[name] = encode_split(split, tokenizer, config)
+    _try_generation(model, spec, config, data)
     run = make_run_folder(config)
     log_to_file(run / "run.log")
     config.save(run / checkpoints.SAVED_CONFIG)
@@ -122,9 +124,16 @@ def _choose_device(config: Config) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(config["gpu_id"])
 
 
-def _check_references(config: Config) -> None:
+def _check(config: Config) -> None:
+    """Find what can be found wrong with a configuration alone, before anything is read or made."""
     if not (config["do_train"] or config["do_test"]):
         raise UserError("Nothing to do: both do_train and do_test are False.")
+    check_metrics(config)
+    check_selection(config)
+    check_schedule(config["scheduler_kwargs"] or {})
+    optimizer_and_arguments(config)
+    if config["wandb"] not in (None, "disabled") and find_spec("wandb") is None:
+        raise UserError(f"wandb={config['wandb']} needs the package wandb: pip install wandb.")
 
 
 def _load_data(config: Config) -> tuple[Data, PreTrainedTokenizerBase]:
@@ -146,6 +155,13 @@ def _load_data(config: Config) -> tuple[Data, PreTrainedTokenizerBase]:
     return Data(texts, {}), tokenizer
 
 
+def _try_generation(model: PreTrainedModel, spec: ModelSpec, config: Config, data: Data) -> None:
+    """Generate for one source, so that unsuitable options are found before the training and not after it."""
+    source = next(iter(data.ids.values()))[:1]["source_ids"]
+    input_ids = torch.tensor(source)
+    generate_ids(model.eval(), spec, config, input_ids, torch.ones_like(input_ids))
+
+
 def _collator(config: Config, spec: ModelSpec, tokenizer: PreTrainedTokenizerBase) -> Callable:
     if spec.parallel:
         return CanvasCollator(tokenizer.pad_token_id, tokenizer.bos_token_id, canvas_length=config["tgt_len"])
@@ -155,8 +171,6 @@ def _collator(config: Config, spec: ModelSpec, tokenizer: PreTrainedTokenizerBas
 def _trackers(config: Config, run: Path) -> list[TrainerCallback]:
     trackers: list[TrainerCallback] = [TensorBoardCallback(SummaryWriter(log_dir=str(run / "tensorboard")))]
     if config["wandb"] not in (None, "disabled"):
-        if find_spec("wandb") is None:
-            raise UserError(f"wandb={config['wandb']} needs the package wandb: pip install wandb.")
         os.environ["WANDB_MODE"] = config["wandb"]
         trackers.append(WandbCallback())
     return trackers

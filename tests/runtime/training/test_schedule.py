@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from textbox_elmer.runtime.errors import UserError
-from textbox_elmer.runtime.training.schedule import build_schedule
+from textbox_elmer.runtime.training.schedule import build_schedule, check_schedule
 
 RATE, STEPS, WARMUP = 0.01, 50, 10
 
@@ -48,6 +48,13 @@ def test_defaults() -> None:
     assert rates("linear", max_steps=20)[20:] == pytest.approx([0] * (STEPS - 20))
 
 
-def test_unknown_keys_are_refused() -> None:
-    with pytest.raises(UserError, match="warmup_ratio"):
-        rates("linear", warmup_ratio=0.1)
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"warmup_ratio": 0.1}, "no entry 'warmup_ratio'"),
+        ({"n_warmup_steps": "many"}, "n_warmup_steps must be a number"),
+    ],
+)
+def test_senseless_arguments_are_refused(kwargs: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check_schedule(kwargs)

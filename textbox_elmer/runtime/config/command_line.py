@@ -1,4 +1,4 @@
-"""`--key=value`, `--key value`, `-m M`, `-d D`, `--config_files a.yaml b.yaml`."""
+"""`--key=value`, `--key value`, `-m M`, `-d D`, `--config_files a.yaml b.yaml`, `--debug`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,10 +8,11 @@ from textbox_elmer.runtime.errors import UserError
 
 SHORT = {"-m": "--model", "-d": "--dataset"}
 FILES = "config_files"
+DEBUG = "debug"
 
 
 def parse_command_line(argv: Sequence[str]) -> dict[str, Any]:
-    """Return the options of a command line, values read as YAML; `config_files` is a list of paths.
+    """Return the options of a command line, values read as YAML; `config_files` is a list of paths, `debug` is True.
 
     Raises:
         UserError: a word that belongs to no option, an option without value or with two different ones, bad YAML.
@@ -20,7 +21,8 @@ def parse_command_line(argv: Sequence[str]) -> dict[str, Any]:
     words = list(argv)
     while words:
         word = words.pop(0)
-        name, equals, text = SHORT.get(word, word).partition("=")
+        name, equals, text = word.partition("=")
+        name = SHORT.get(name, name)
         if not name.startswith("--") or len(name) == 2:
             raise UserError(f"{word!r} is no option: options are typed --key=value.")
         key = name[2:]
@@ -31,6 +33,11 @@ def parse_command_line(argv: Sequence[str]) -> dict[str, Any]:
             if not any(files):
                 raise UserError(f"--{FILES} needs at least one YAML file.")
             options[FILES] = options.get(FILES, []) + files
+            continue
+        if key == DEBUG:
+            if equals:
+                raise UserError(f"--{DEBUG} takes no value: leave {word.removeprefix(name)!r} out.")
+            options[DEBUG] = True
             continue
         if not equals:
             if not words or words[0].startswith("--"):

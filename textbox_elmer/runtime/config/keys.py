@@ -16,6 +16,7 @@ class Key:
         meaning: one line for the reader.
         minimum: the least number allowed; "above" says that the number itself is not.
         above: whether the minimum is excluded.
+        maximum: the largest number allowed.
         choices: the allowed words, in lower case.
     """
 
@@ -24,6 +25,7 @@ class Key:
     meaning: str
     minimum: float | None = None
     above: bool = False
+    maximum: float | None = None
     choices: tuple[str, ...] = ()
 
 
@@ -34,6 +36,9 @@ def _keys(group: str, **keys: tuple) -> dict[str, Key]:
 POSITIVE: dict[str, Any] = {"minimum": 1}
 NOT_NEGATIVE: dict[str, Any] = {"minimum": 0}
 ABOVE_ZERO: dict[str, Any] = {"minimum": 0, "above": True}
+PROBABILITY: dict[str, Any] = {"minimum": 0, "maximum": 1}
+# numpy's random numbers take seeds of 32 bits.
+SEED: dict[str, Any] = {"minimum": 0, "maximum": 2**32 - 1}
 
 
 def _one_of(*words: str) -> dict[str, Any]:
@@ -43,7 +48,7 @@ def _one_of(*words: str) -> dict[str, Any]:
 KEYS: dict[str, Key] = {
     **_keys(
         "General",
-        seed=("int", "seed of all random numbers", NOT_NEGATIVE),
+        seed=("int", "seed of all random numbers", SEED),
         reproducibility=("bool", "prefer deterministic GPU kernels"),
         use_gpu=("bool", "train on a GPU where there is one"),
         gpu_id=("str", "which GPU, or several: 0,1"),
@@ -70,7 +75,7 @@ KEYS: dict[str, Key] = {
         scheduler_kwargs=("dict", "init_lr, max_lr, n_warmup_steps, max_steps of the schedule"),
         weight_decay=("float", "weight decay; by default the optimizer's own", NOT_NEGATIVE),
         grad_clip=("float", "largest gradient norm", ABOVE_ZERO),
-        label_smoothing=("float", "probability spread over the vocabulary in the loss", NOT_NEGATIVE),
+        label_smoothing=("float", "probability spread over the vocabulary in the loss", PROBABILITY),
         valid_strategy=("str", "validate by epochs or steps", _one_of("epoch", "step")),
         valid_steps=("int", "epochs or steps between validations", POSITIVE),
         stopping_steps=("int", "validations without a new best before stopping; 0 never stops", NOT_NEGATIVE),
@@ -130,8 +135,17 @@ MODEL_KEYS: dict[str, Key] = _keys(
     "Model",
     exit_mode=("str", "where tokens leave the decoder", _one_of("soft", "hard", "last")),
     exit_threshold=("float", "entropy in nats below which a token leaves", NOT_NEGATIVE),
-    gold_mixing=("float", "probability of the gold token in soft training", NOT_NEGATIVE),
+    gold_mixing=("float", "probability of the gold token in soft training", PROBABILITY),
     vocab_size=("int", "tokens in the vocabulary", POSITIVE),
+)
+
+# What no run can do without: null is refused for these.
+REQUIRED = (
+    *("seed", "state", "saved_dir", "data_path", "src_len", "tgt_len", "truncate"),
+    *("epochs", "train_batch_size", "accumulation_steps", "learning_rate", "optimizer"),
+    *("valid_strategy", "valid_steps", "eval_batch_size", "metrics", "multiref_strategy", "smoothing_function"),
+    *("bleu_type", "rouge_type", "meteor_type", "chrf_type"),
+    *(f"{family}_max_ngrams" for family in ("bleu", "rouge", "distinct", "unique", "self_bleu")),
 )
 
 NOT_OFFERED = frozenset(

@@ -6,15 +6,18 @@ from pathlib import Path
 import textbox_elmer
 
 
-def property_folders() -> Iterator[Path]:
+def properties_folders() -> Iterator[Path]:
     """Yield the `properties` folders in the order in which a file is looked up.
 
     The shipped folder is inside the package where it was installed, beside it in a checkout.
     """
+    own = Path("properties")
+    if own.is_dir():
+        yield own
     package = Path(textbox_elmer.__file__).parent
-    for folder in (Path("properties"), package / "properties", package.parent / "properties"):
-        if folder.is_dir():
-            yield folder
+    # Where the package is installed, a folder beside it would be some other distribution's.
+    inside = package / "properties"
+    yield inside if inside.is_dir() else package.parent / "properties"
 
 
 def find_property_file(kind: str, name: str) -> Path | None:
@@ -24,7 +27,7 @@ def find_property_file(kind: str, name: str) -> Path | None:
         kind: "model", "dataset", or "" for the top folder.
         name: the file's name without `.yaml`.
     """
-    for folder in property_folders():
+    for folder in properties_folders():
         for path in sorted((folder / kind).glob("*.yaml")):
             if path.stem.lower() == name.lower():
                 return path

@@ -5,11 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from textbox_elmer.runtime.config.command_line import DEBUG, FILES
 from textbox_elmer.runtime.config.keys import GROUPS, KEYS, NOT_OFFERED
 from textbox_elmer.runtime.config.properties import find_property_file
-from textbox_elmer.runtime.config.values import check_value, read_yaml
+from textbox_elmer.runtime.config.values import check_required, check_value, plain_value, read_yaml, to_yaml
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.models.registry import ModelSpec, find_model
 from textbox_elmer.runtime.suggest import nearest
@@ -51,6 +50,11 @@ class Config(Mapping[str, Any]):
         """Return what set a key: a file's path, "config_dict" or "command line"."""
         return self._origins.get(key)
 
+    def updated(self, **values: Any) -> "Config":
+        """Return a copy in which these keys have other values, which no layer has set."""
+        kept = {key: origin for key, origin in self._origins.items() if key not in values}
+        return Config({**self._values, **values}, kept)
+
     def model_fields(self) -> dict[str, Any]:
         """Return the values that are fields of the model's own configuration, e.g. `d_model`."""
         fields = find_model(self.model).config_fields()
@@ -58,10 +62,12 @@ class Config(Mapping[str, Any]):
 
     def save(self, path: Path) -> None:
         """Write YAML from which `load` and `--config_files` restore this configuration; never half of it."""
-        text = yaml.safe_dump(self._values, sort_keys=False, allow_unicode=True, width=float("inf"))
         temporary = path.with_name(f".{path.name}.new")
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
+        try:
+            temporary.write_text(to_yaml(self._values), encoding="utf-8")
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: Path) -> "Config":
@@ -88,14 +94,17 @@ def resolve_config(
         model, dataset: names; the command line wins over them, and they over the files.
         config_file_list: YAML files, later ones winning.
         config_dict: values given in Python.
-        command_line: what `parse_command_line` returned, without `config_files`.
+        command_line: what `parse_command_line` returned; its `config_files` are read after `config_file_list`.
 
     Raises:
         UserError: no model or dataset named, an unreadable file, an unknown key, a value of the wrong kind.
     """
-    files = [(str(path), read_yaml(Path(path))) for path in config_file_list or ()]
+    options = {key: value for key, value in (command_line or {}).items() if key not in (FILES, DEBUG)}
+    paths = [*(config_file_list or ()), *(command_line or {}).get(FILES, ())]
+    files = [(str(path), read_yaml(Path(path))) for path in paths]
     given = {key: value for key, value in (("model", model), ("dataset", dataset)) if value is not None}
-    typed = [(CONFIG_DICT, {**(config_dict or {}), **given}), (COMMAND_LINE, dict(command_line or {}))]
+    in_python = {key: plain_value(key, value) for key, value in {**(config_dict or {}), **given}.items()}
+    typed = [(CONFIG_DICT, in_python), (COMMAND_LINE, options)]
     named = {key: value for _, layer in (*files, *typed) for key, value in layer.items() if value is not None}
     for key in ("model", "dataset"):
         if not isinstance(named.get(key), str):
@@ -112,7 +121,9 @@ def resolve_config(
         for key, value in layer.items():
             values[key] = check_value(key, value, origin)
             origins[key] = origin
-    values["model"] = spec.name
+    values["model"], values["dataset"] = spec.name, named["dataset"]
+    check_required(values, origins)
+    _show_adafactor_rate(values, origins)
     if values.get("model_path") is not None and found[1]:
         _drop_scratch_sizes(values, origins, spec, str(found[1]))
     return Config(values, origins)
@@ -131,12 +142,14 @@ def _check_known(
             if key in known:
                 continue
             dashes = "--" if origin == COMMAND_LINE else ""
-            guess = nearest(key, known)
+            guess = nearest(str(key), known)
             hint = f"did you mean {dashes}{guess}?" if guess else "see the README for the options."
             raise UserError(f"Unknown option {dashes}{key} ({origin}): {hint}")
 
 
 def _refuse_not_offered(key: str, origin: str) -> None:
+    if key in (FILES, DEBUG):
+        raise UserError(f"{key} ({origin}) is an option of the command line alone: leave it out.")
     if key in NOT_OFFERED:
         raise UserError(f"{key} ({origin}) is a TextBox key that this version does not offer: leave it out.")
 
@@ -146,6 +159,16 @@ def _drop_scratch_sizes(values: dict[str, Any], origins: dict[str, str], spec: M
     for key in spec.config_fields() - set(KEYS):
         if origins.get(key) == model_file:
             del values[key], origins[key]
+
+
+def _show_adafactor_rate(values: dict[str, Any], origins: Mapping[str, str]) -> None:
+    """Set `learning_rate` to Adafactor's own where only overall.yaml sets it, so that a saved file repeats the rate."""
+    rate = (values.get("adafactor_kwargs") or {}).get("lr")
+    default = (origins.get("learning_rate") or "").endswith("overall.yaml")
+    if values["optimizer"] == "adafactor" and default and rate is not None:
+        values["learning_rate"] = check_value(
+            "learning_rate", rate, f"lr of adafactor_kwargs, {origins['adafactor_kwargs']}"
+        )
 
 
 def format_config(config: Config) -> str:

@@ -2,24 +2,84 @@
 
 import math
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
 
-from textbox_elmer.runtime.config.keys import KEYS, MODEL_KEYS, Key
+from textbox_elmer.runtime.config.keys import KEYS, MODEL_KEYS, REQUIRED, Key
 from textbox_elmer.runtime.errors import UserError
 
-NULLS = ("null", "none", "~")
+NULLS = ("null", "Null", "NULL", "None", "~")
+TEXT_TAG = "tag:yaml.org,2002:str"
+# PyYAML's own complaints, and those of Python that it lets through, e.g. for the date 2020-99-99.
+YAML_ERRORS = (yaml.YAMLError, ValueError, RecursionError)
 
 
 class Loader(yaml.SafeLoader):
-    """YAML with `3e-5` as the number that everybody means by it; YAML 1.1 takes it for a word."""
+    """YAML with `3e-5` as the number and `None` as the null that everybody means; YAML 1.1 takes both for words."""
 
 
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+class Dumper(yaml.SafeDumper):
+    """Writes what `Loader` reads back as the same value: words that look like numbers or null are quoted."""
+
+
+for yaml_class in (Loader, Dumper):
+    yaml_class.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+    )
+    yaml_class.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^None$"), ["N"])
+
+
+def _represent_text(dumper: Dumper, text: str) -> yaml.Node:
+    # Only double quotes keep every line break (there are ten in Unicode) as it is.
+    return dumper.represent_scalar(TEXT_TAG, text, style=None if text.splitlines() == [text] else '"')
+
+
+Dumper.add_representer(str, _represent_text)
+Dumper.add_multi_representer(PurePath, lambda dumper, path: _represent_text(dumper, str(path)))
+
+
+def to_yaml(values: dict[str, Any]) -> str:
+    """Return YAML from which `read_yaml` gets the same values.
+
+    Raises:
+        yaml.representer.RepresenterError: a value that YAML has no plain form for.
+    """
+    return yaml.dump(values, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=float("inf"))
+
+
+def plain_value(name: str, value: Any) -> Any:
+    """Return a value given in Python as a file would give it: tuples as lists, paths as text, nothing shared.
+
+    Raises:
+        UserError: a value that no YAML file can hold, e.g. a tensor.
+    """
+    try:
+        return _load(to_yaml({name: value}))[name]
+    except yaml.representer.RepresenterError as error:
+        raise UserError(
+            f"{name} holds {error.args[-1]!r} (config_dict): give plain numbers, texts, lists and mappings."
+        ) from None
+
+
+def _load(text: str) -> Any:
+    """Read YAML; a key that holds text gets its value as it is written, be it `yes` or `007`."""
+    loader = Loader(text)
+    try:
+        root = loader.get_single_node()
+        for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+            is_null = value.tag == "tag:yaml.org,2002:null"
+            if isinstance(value, yaml.ScalarNode) and not is_null and _holds_text(key.value):
+                value.tag = TEXT_TAG
+        return None if root is None else loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
+def _holds_text(name: Any) -> bool:
+    key = (KEYS.get(name) or MODEL_KEYS.get(name)) if isinstance(name, str) else None
+    return key is not None and key.kind == "str"
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -29,14 +89,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UserError: no such file, not UTF-8, not YAML (with the line), no mapping.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)
+        content = _load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(
             f"The config file {str(path)!r} cannot be read ({error.strerror}): check --config_files."
         ) from None
     except UnicodeDecodeError:
         raise UserError(f"The config file {str(path)!r} is not UTF-8 text: save it as UTF-8.") from None
-    except yaml.YAMLError as error:
+    except YAML_ERRORS as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise UserError(
@@ -55,14 +115,11 @@ def read_option(name: str, text: str) -> Any:
     Raises:
         UserError: a list or mapping that is not valid YAML.
     """
-    key = KEYS.get(name)
-    if key is not None and key.kind == "str" and not key.choices:
-        return None if text.strip().lower() in NULLS else text
-    if text.strip() == "None":  # as Python spells null
-        return None
+    if _holds_text(name):
+        return None if text in NULLS else text
     try:
         value = yaml.load(text, Loader=Loader)
-    except yaml.YAMLError as error:
+    except YAML_ERRORS as error:
         if text.lstrip()[:1] not in ("[", "{"):
             return text
         raise UserError(f"The value of --{name} is not valid YAML ({_problem(error)}): {text!r}.") from None
@@ -88,12 +145,24 @@ def check_value(name: str, value: Any, origin: str) -> Any:
     if key.choices:
         converted = str(converted).lower()
         if converted not in key.choices:
-            raise UserError(f"{name} must be one of {', '.join(key.choices)}, not {value!r} ({origin}).")
-    if key.minimum is not None and not isinstance(converted, bool):
-        too_small = converted <= key.minimum if key.above else converted < key.minimum
-        if too_small:
             raise UserError(f"{name} must be {_described(key)}, not {value!r} ({origin}).")
+    if not isinstance(converted, bool) and not _in_range(converted, key):
+        raise UserError(f"{name} must be {_described(key)}, not {value!r} ({origin}).")
     return converted
+
+
+def check_required(values: dict[str, Any], origins: dict[str, str]) -> None:
+    """Raise a UserError if a key that no run can do without is null or missing."""
+    for name in REQUIRED:
+        if values.get(name) is None:
+            where = f"not null ({origins[name]})" if name in origins else "but no file or option sets it"
+            raise UserError(f"{name} must be {_described(KEYS[name])}, {where}: give --{name}=….")
+
+
+def _in_range(number: float, key: Key) -> bool:
+    if key.minimum is not None and (number <= key.minimum if key.above else number < key.minimum):
+        return False
+    return key.maximum is None or number <= key.maximum
 
 
 def _convert(value: Any, kind: str) -> Any:
@@ -104,16 +173,22 @@ def _convert(value: Any, kind: str) -> Any:
     if kind == "count" and isinstance(value, bool):
         return value
     if kind in ("int", "count"):
-        number = _number(value)
-        return int(number) if number is not None and number.is_integer() else None
+        return _whole_number(value)
     if kind == "float":
         return _number(value)
     if kind == "str":
-        return str(value) if isinstance(value, str | int | float) else None
+        return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
     if kind == "list":
         items = [value] if isinstance(value, str) else value
         return list(items) if isinstance(items, list | tuple) and all(isinstance(i, str) for i in items) else None
     return dict(value) if isinstance(value, dict) else None
+
+
+def _whole_number(value: Any) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    number = _number(value)
+    return int(number) if number is not None and number.is_integer() else None
 
 
 def _number(value: Any) -> float | None:
@@ -121,12 +196,14 @@ def _number(value: Any) -> float | None:
         return None
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 
 
 def _described(key: Key) -> str:
+    if key.choices:
+        return f"one of {', '.join(key.choices)}"
     noun = {
         "int": "a whole number",
         "count": "True, False or a whole number",
@@ -138,8 +215,10 @@ def _described(key: Key) -> str:
     }[key.kind]
     if key.minimum is None:
         return noun
+    if key.maximum is not None:
+        return f"{noun} from {key.minimum} to {key.maximum}"
     return f"{noun} above {key.minimum:g}" if key.above else f"{noun} of at least {key.minimum:g}"
 
 
-def _problem(error: yaml.YAMLError) -> str:
+def _problem(error: Exception) -> str:
     return str(getattr(error, "problem", None) or error).splitlines()[0]

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import torch
 from torch import optim
 from transformers import Adafactor
 
 from textbox_elmer.runtime.config import Config
+from textbox_elmer.runtime.errors import UserError
 
 OPTIMIZERS = {
     "adamw": optim.AdamW,
@@ -22,6 +24,9 @@ def optimizer_and_arguments(config: Config) -> tuple[type[optim.Optimizer], dict
     """Return the optimizer's class and its keyword arguments, learning rate and weight decay included.
 
     Adafactor gets `adafactor_kwargs` over the rest; a learning rate that the user sets wins over theirs.
+
+    Raises:
+        UserError: an argument that the optimizer does not take.
     """
     name = config["optimizer"]
     arguments = {"lr": config["learning_rate"], **(config["optimizer_kwargs"] or {})}
@@ -32,4 +37,8 @@ def optimizer_and_arguments(config: Config) -> tuple[type[optim.Optimizer], dict
     if config["weight_decay"] is not None:
         arguments["weight_decay"] = config["weight_decay"]
     arguments.setdefault("weight_decay", ADAMW_WEIGHT_DECAY if name == "adamw" else 0.0)
+    try:
+        OPTIMIZERS[name]([torch.nn.Parameter(torch.zeros(1))], **arguments)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"optimizer_kwargs does not suit {name}: {error}.") from error
     return OPTIMIZERS[name], arguments

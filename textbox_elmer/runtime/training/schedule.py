@@ -12,6 +12,15 @@ from textbox_elmer.runtime.errors import UserError
 SCHEDULE_KEYS = ("init_lr", "max_lr", "n_warmup_steps", "max_steps")
 
 
+def check_schedule(kwargs: Mapping[str, Any]) -> None:
+    """Raise a UserError if `scheduler_kwargs` holds what no schedule takes."""
+    for key, value in kwargs.items():
+        if key not in SCHEDULE_KEYS:
+            raise UserError(f"scheduler_kwargs has no entry {key!r}: it takes {', '.join(SCHEDULE_KEYS)}.")
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            raise UserError(f"scheduler_kwargs: {key} must be a number of at least 0, not {value!r}.")
+
+
 def build_schedule(
     optimizer: Optimizer, name: str | None, kwargs: Mapping[str, Any], learning_rate: float, training_steps: int
 ) -> LambdaLR:
@@ -20,14 +29,7 @@ def build_schedule(
     All rise from `init_lr` (0) to `max_lr` (`learning_rate`) in `n_warmup_steps` (0) steps; then `linear` and `cosine`
     fall back to `init_lr` at step `max_steps` (all training steps), `inverse` falls with the step's inverse square
     root, and `constant` stays. The first optimizer step is step 1, so that no step is spent at a rate of 0.
-
-    Raises:
-        UserError: a key of `kwargs` that no schedule has.
     """
-    if unknown := set(kwargs) - set(SCHEDULE_KEYS):
-        raise UserError(
-            f"scheduler_kwargs has no entry {', '.join(sorted(unknown))}: it takes {', '.join(SCHEDULE_KEYS)}."
-        )
     if name is None:
         return LambdaLR(optimizer, lambda step: 1.0)
     low = kwargs.get("init_lr", 0.0) / learning_rate

@@ -17,6 +17,7 @@ from transformers.trainer_callback import PrinterCallback
 from textbox_elmer.model.canvas import IGNORED
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.runtime.generation import generate_ids
 from textbox_elmer.runtime.metrics import evaluate
 from textbox_elmer.runtime.models.registry import ModelSpec
 from textbox_elmer.runtime.training import checkpoints
@@ -57,7 +58,6 @@ class HostTrainer(Seq2SeqTrainer):
         callbacks: Sequence[TrainerCallback] = (),
     ) -> None:
         self.config, self.spec, self.run = config, spec, run
-        self.generation_kwargs = {"max_length": config["tgt_len"], **(config["generation_kwargs"] or {})}
         self.references, self.generates = references, not selects_by_loss(config)
         self._start_decoding()
         train_steps = -(-len(train_dataset or ()) // (config["train_batch_size"] * config["accumulation_steps"]))
@@ -81,13 +81,6 @@ class HostTrainer(Seq2SeqTrainer):
             self.add_callback(EveryNthEpoch(config["valid_steps"]))
         if config["stopping_steps"] and eval_dataset is not None:
             self.add_callback(StopWhenWorse(config["stopping_steps"]))
-
-    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Build the configured optimizer; an argument that it does not know is the user's mistake."""
-        try:
-            return super().create_optimizer(model)
-        except (TypeError, ValueError) as error:
-            raise UserError(f"optimizer_kwargs does not suit {self.config['optimizer']}: {error}") from error
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
@@ -138,22 +131,14 @@ class HostTrainer(Seq2SeqTrainer):
 
     def _generate(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         model = self.accelerator.unwrap_model(self.model)
-        options = dict(self.generation_kwargs)
-        if self.spec.parallel:
-            options["return_dict_in_generate"] = True
         _wait_for_device()
         start = time.perf_counter()
-        try:
-            output = model.generate(input_ids=input_ids, attention_mask=attention_mask, **options)
-        except (ValueError, TypeError) as error:
-            raise UserError(f"generation_kwargs does not suit {self.spec.name}: {error}") from error
+        sequences, exit_layers = generate_ids(model, self.spec, self.config, input_ids, attention_mask)
         _wait_for_device()
         self.decoding_seconds += time.perf_counter() - start
-        if not self.spec.parallel:
-            return output
-        layers = output.exit_layers
-        self.exit_layers.append(layers[layers >= 0].cpu())
-        return output.sequences
+        if exit_layers is not None:
+            self.exit_layers.append(exit_layers[exit_layers >= 0].cpu())
+        return sequences
 
     def _score(self, prediction: EvalPrediction) -> dict[str, float | str]:
         """Turn generated ids into texts, kept in `texts`, and those into metrics and the score that sums them up."""

@@ -1,0 +1,32 @@
+"""Generating ids with any of the host's models, under the options that a configuration gives."""
+
+from typing import Any
+
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from textbox_elmer.runtime.config import Config
+from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.runtime.models.registry import ModelSpec
+
+
+def generate_ids(
+    model: PreTrainedModel, spec: ModelSpec, config: Config, input_ids: Tensor, attention_mask: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """Generate for sources `[batch, source_length]`.
+
+    Returns:
+        ids `[batch, longest]` and, from a parallel model, the layer that each came from (-1 at padding).
+
+    Raises:
+        UserError: `generation_kwargs` holds what this model's generate() does not take.
+    """
+    options: dict[str, Any] = {"max_length": config["tgt_len"], **(config["generation_kwargs"] or {})}
+    if spec.parallel:
+        options["return_dict_in_generate"] = True
+    try:
+        output = model.generate(input_ids=input_ids, attention_mask=attention_mask, **options)
+    except (ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"generation_kwargs does not suit {spec.name}: {reason}") from error
+    return (output.sequences, output.exit_layers) if spec.parallel else (output, None)
