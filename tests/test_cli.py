@@ -1,0 +1,263 @@
+"""The command line: what users type wrong, and the sentence that each mistake gets.
+
+Every row must print exactly one line on stderr, exit with status 2, and leave nothing in `saved`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
+
+from tests.conftest import FIXTURES, TINY_BART, options, tiny
+from textbox_elmer import ElmerConfig, ElmerForConditionalGeneration
+from textbox_elmer.cli import main
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def write(path: str, content: bytes) -> Callable[[Path], None]:
+    return lambda folder: (folder / path).write_bytes(content)
+
+
+def remove(path: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / path).unlink()
+
+
+def checkpoint(folder: Path) -> Path:
+    """Make a tiny sound checkpoint in `folder/model`."""
+    tokenizer = AutoTokenizer.from_pretrained(FIXTURES / "textbox" / "tokenizer")
+    config = ElmerConfig(
+        vocab_size=len(tokenizer),
+        d_model=16,
+        max_position_embeddings=64,
+        mask_token_id=4,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        **TINY_BART,
+    )
+    ElmerForConditionalGeneration(config).save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    return folder / "model"
+
+
+def sound_checkpoint(folder: Path) -> None:
+    checkpoint(folder)
+
+
+def without_weights(folder: Path) -> None:
+    path = checkpoint(folder) / "model.safetensors"
+    weights = load_file(path)
+    del weights["model.decoder.layers.1.fc1.weight"]
+    save_file(weights, path, metadata={"format": "pt"})
+
+
+def misfitting_weights(folder: Path) -> None:
+    path = checkpoint(folder) / "model.safetensors"
+    weights = load_file(path) | {"model.decoder.layers.0.fc1.bias": torch.zeros(7)}
+    save_file(weights, path, metadata={"format": "pt"})
+
+
+def truncated_weights(folder: Path) -> None:
+    path = checkpoint(folder) / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def no_weights(folder: Path) -> None:
+    (checkpoint(folder) / "model.safetensors").unlink()
+
+
+def no_configuration(folder: Path) -> None:
+    (checkpoint(folder) / "config.json").unlink()
+
+
+def broken_configuration(folder: Path) -> None:
+    (checkpoint(folder) / "config.json").write_text("{")
+
+
+def other_model(folder: Path) -> None:
+    path = checkpoint(folder) / "config.json"
+    path.write_text(json.dumps({"model_type": "t5", "d_model": 16}))
+
+
+def no_mask_token(folder: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint(folder))
+    tokenizer.mask_token = None
+    tokenizer.save_pretrained(folder / "model")
+
+
+def saved_is_a_file(folder: Path) -> None:
+    (folder / "file").write_text("")
+
+
+def nothing(folder: Path) -> None:
+    pass
+
+
+TRAIN = "dataset/toy/train"
+MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
+    # what is wrong, how it comes about, what is typed besides, what must be said
+    ("unknown model", nothing, ["--model=ELMR"], "There is no model called 'ELMR'. Did you mean ELMER?"),
+    ("unknown dataset", nothing, ["--dataset=toys"], "the folder 'dataset/toys' does not exist. Did you mean 'toy'?"),
+    ("dataset not made", nothing, ["--dataset=pydoc"], "make it with `python -m textbox_elmer data pydoc`"),
+    ("unknown key", nothing, ["--learning_rat=1"], "Unknown option --learning_rat (command line): did you mean"),
+    ("unknown model field", nothing, ["--d_modell=8"], "did you mean --d_model?"),
+    ("TextBox's key", nothing, ["--efficient_methods=[lora]"], "a TextBox key that this version does not offer"),
+    ("stray word", nothing, ["toy"], "'toy' is no option"),
+    ("no value", nothing, ["--seed"], "--seed needs a value"),
+    ("two values", nothing, ["--seed=1", "--seed=2"], "--seed is given twice"),
+    ("not a number", nothing, ["--epochs=many"], "epochs must be a whole number of at least 1, not 'many'"),
+    ("zero batch", nothing, ["--train_batch_size=0"], "train_batch_size must be a whole number of at least 1, not 0"),
+    ("code for a value", nothing, ["--seed=__import__('os')"], "seed must be a whole number"),
+    ("unknown optimizer", nothing, ["--optimizer=adamm"], "optimizer must be one of adamw"),
+    ("optimizer's argument", nothing, ["--optimizer_kwargs={bet: 1}"], "optimizer_kwargs does not suit adamw"),
+    ("schedule's argument", nothing, ["--scheduler_kwargs={warm: 1}"], "scheduler_kwargs has no entry 'warm'"),
+    ("beams for ELMER", nothing, ["--generation_kwargs={num_beams: 4}"], "generate() has no option num_beams"),
+    ("unknown exit mode", nothing, ["--exit_mode=early"], "exit_mode must be one of soft, hard, last, not 'early'"),
+    ("unknown metric", nothing, ["--metrics=[rogue]"], "There is no metric 'rogue': did you mean 'rouge'?"),
+    ("Perl's ROUGE", nothing, ["--rouge_type=files2rouge"], "give --rouge_type=rouge-score"),
+    ("metric not scored", nothing, ["--metrics_for_best_model=[bleu-4]"], "which metrics=['rouge'] does not yield"),
+    ("nothing to do", nothing, ["--do_train=False", "--do_test=False"], "Nothing to do"),
+    ("missing config file", nothing, ["--config_files=my.yaml"], "'my.yaml' cannot be read"),
+    (
+        "broken config file",
+        write("my.yaml", b"a: [1\nb: 2\n"),
+        ["--config_files=my.yaml"],
+        "'my.yaml', line 2 is not valid",
+    ),
+    ("missing file", remove(f"{TRAIN}.tgt"), [], "'dataset/toy/train.tgt' is missing"),
+    ("empty file", write(f"{TRAIN}.src", b""), [], "'dataset/toy/train.src' is empty"),
+    ("lengths differ", write(f"{TRAIN}.tgt", b"a\nb\n"), [], "has 80 lines but 'dataset/toy/train.tgt' has 2"),
+    ("not UTF-8", write(f"{TRAIN}.src", b"a\n\xe9\n"), [], "'dataset/toy/train.src', line 2, is not UTF-8 text"),
+    ("source too long", nothing, ["--src_len=2048"], "src_len is 2048 (set by command line), but the model has 1024"),
+    ("target too long", nothing, ["--tgt_len=2048"], "tgt_len is 2048 (set by command line), but the model has 1024"),
+    ("no room for text", nothing, ["--src_len=4", "--prefix_prompt=Summarize this: "], "src_len=4 leaves no room"),
+    ("sizes do not fit", nothing, ["--encoder_attention_heads=5"], "d_model 32 is not divisible by 5"),
+    ("tiny vocabulary", nothing, ["--vocab_size=100"], "vocab_size is 100, but bytes and special tokens alone are 261"),
+    ("hub without network", nothing, ["--model_path=RUCAIBox/elmer"], "No tokenizer can be read from 'RUCAIBox/elmer'"),
+    ("weights missing", without_weights, ["--model_path=model"], "lacks model.decoder.layers.1.fc1.weight"),
+    (
+        "weights misfit",
+        misfitting_weights,
+        ["--model_path=model"],
+        "model.decoder.layers.0.fc1.bias (7 there, 48 needed)",
+    ),
+    ("weights damaged", truncated_weights, ["--model_path=model"], "The weights in 'model' cannot be read"),
+    ("no weights", no_weights, ["--model_path=model"], "The weights in 'model' cannot be read"),
+    ("no configuration", no_configuration, ["--model_path=model"], "No model configuration can be read from 'model'"),
+    ("broken configuration", broken_configuration, ["--model_path=model"], "can be read from 'model'"),
+    ("another model", other_model, ["--model_path=model"], "holds a model of type 't5', but --model=ELMER loads"),
+    ("no mask token", no_mask_token, ["--model_path=model"], "has no mask token"),
+    (
+        "positions of a checkpoint",
+        sound_checkpoint,
+        ["--model_path=model", "--src_len=100"],
+        "the model has 64 positions",
+    ),
+    ("saved_dir is a file", saved_is_a_file, ["--saved_dir=file"], "The run's folder cannot be made in 'file'"),
+]
+
+
+@pytest.fixture(autouse=True)
+def hub_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("textbox_elmer.runtime.hub._hub_answers", lambda: False)
+
+
+def test_the_table_is_long_enough() -> None:
+    assert len({name for name, *_ in MISTAKES}) == len(MISTAKES) >= 25
+
+
+@pytest.mark.parametrize(
+    ("spoil", "typed", "sentence"), [row[1:] for row in MISTAKES], ids=[row[0] for row in MISTAKES]
+)
+def test_mistakes(
+    workplace: Path,
+    capsys: pytest.CaptureFixture,
+    spoil: Callable[[Path], None],
+    typed: list[str],
+    sentence: str,
+) -> None:
+    spoil(workplace)
+    config = {"model": "ELMER", "dataset": "toy", **tiny(epochs=1)}
+    names = [word.lstrip("-").partition("=")[0] for word in typed]
+    if "model_path" in names:  # a checkpoint brings its own sizes
+        for size in ("d_model", "vocab_size", *TINY_BART):
+            del config[size]
+    if names.count("seed") < 2:
+        config = {key: value for key, value in config.items() if key not in names}
+    assert main([*options(config), *typed]) == 2
+    errors = capsys.readouterr().err.strip().splitlines()
+    lines = [line for line in errors if "INFO" not in line]
+    assert len(lines) == 1, errors
+    assert lines[0].startswith("Error: ")
+    assert sentence in lines[0]
+    assert not (workplace / "saved").exists()
+
+
+def test_a_traceback_needs_debug(workplace: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["--model=ELMR", "--dataset=toy"]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    with pytest.raises(Exception, match="ELMR"):
+        main(["--model=ELMR", "--dataset=toy", "--debug"])
+
+
+def test_a_fault_of_ours_is_one_line_too(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def fail(*args: object) -> None:
+        raise KeyError("surprise")
+
+    monkeypatch.setattr("textbox_elmer.cli.run_experiment", fail)
+    assert main(["--model=ELMER", "--dataset=toy"]) == 1
+    assert (
+        capsys.readouterr().err
+        == "Unexpected fault (KeyError: 'surprise'): repeat with --debug for the traceback and report it.\n"
+    )
+
+
+def test_a_full_disk_is_named(workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    def fail(*args: object) -> None:
+        raise OSError(28, "No space left on device", "saved/run/results.json")
+
+    monkeypatch.setattr("textbox_elmer.cli.run_experiment", fail)
+    assert main(["--model=ELMER", "--dataset=toy"]) == 2
+    assert "saved/run/results.json cannot be written (No space left on device)" in capsys.readouterr().err
+
+
+def test_help_names_the_models(capsys: pytest.CaptureFixture) -> None:
+    assert main([]) == main(["--help"]) == 0
+    assert "ELMER, BART, T5, transformer" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [([], "data pydoc"), (["samsum"], "data pydoc"), (["pydoc", "--folder=x"], "no option --folder")],
+)
+def test_data_command_mistakes(capsys: pytest.CaptureFixture, arguments: list[str], message: str) -> None:
+    assert main(["data", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_command_as_users_type_it(workplace: Path) -> None:
+    arguments = ["--model", "ELMER", "-d", "toy", *options(tiny(epochs=1)), "--filename=run"]
+    environment = os.environ | {"HF_DATASETS_CACHE": str(workplace / "cache")}
+    done = subprocess.run(
+        [sys.executable, str(REPOSITORY / "run_textbox.py"), *arguments],
+        cwd=workplace,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    for shown in ("ELMER on toy", "rouge-1", "ms per example", "source", "reference", "output"):
+        assert shown in done.stdout
+    assert done.stdout.count("reference ") == 3
+    results = json.loads((workplace / "saved/run/results.json").read_text())
+    assert "--filename=run" in results["command"]
