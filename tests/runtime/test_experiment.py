@@ -70,6 +70,13 @@ def test_a_test_alone_repeats_the_scores(workplace: Path) -> None:
     assert texts[0] == texts[1]
 
 
+def test_a_saved_configuration_suits_its_checkpoint(workplace: Path) -> None:
+    first = run_textbox("ELMER", "toy", config_dict=tiny(epochs=1, vocab_size=5000))
+    changes = {"model_path": f"{first['run']}/checkpoint_best", "do_train": False}
+    second = run_textbox(config_file_list=[f"{first['run']}/config.yaml"], config_dict=changes)
+    assert second["metrics"] == first["metrics"]
+
+
 def test_the_saved_configuration_repeats_the_run(workplace: Path) -> None:
     first = run_textbox("ELMER", "toy", config_dict=tiny(epochs=1))
     second = run_textbox(config_file_list=[f"{first['run']}/config.yaml"])

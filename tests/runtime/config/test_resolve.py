@@ -231,14 +231,6 @@ def test_values_given_in_python_are_copied() -> None:
     assert isinstance(config["epochs"], int)
 
 
-def test_updated_leaves_the_original_alone() -> None:
-    config = resolve_config("BART", "pydoc", None, {"seed": 1})
-    changed = config.updated(seed=2, filename="run")
-    assert (changed["seed"], changed["filename"], changed.origin("seed")) == (2, "run", None)
-    assert (config["seed"], config["filename"], config.origin("seed")) == (1, None, "config_dict")
-    assert changed.origin("epochs") == config.origin("epochs") is not None
-
-
 def test_sizes_that_the_user_gives_stay_with_a_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("d_model: 64\n")
     config = resolve_config("bart", "pydoc", [tmp_path / "mine.yaml"], {"model_path": "x", "dropout": 0.2})

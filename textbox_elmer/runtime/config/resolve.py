@@ -50,11 +50,6 @@ class Config(Mapping[str, Any]):
         """Return what set a key: a file's path, "config_dict" or "command line"."""
         return self._origins.get(key)
 
-    def updated(self, **values: Any) -> "Config":
-        """Return a copy in which these keys have other values, which no layer has set."""
-        kept = {key: origin for key, origin in self._origins.items() if key not in values}
-        return Config({**self._values, **values}, kept)
-
     def model_fields(self) -> dict[str, Any]:
         """Return the values that are fields of the model's own configuration, e.g. `d_model`."""
         fields = find_model(self.model).config_fields()

@@ -99,6 +99,8 @@ def _from_pretrained(
 ) -> PreTrainedModel:
     path = str(config["model_path"])
     fields = wanted | _canvas_fields(spec, config, tokenizer)
+    # A saved configuration names the vocabulary that was asked for; the checkpoint knows the one that it got.
+    fields.pop("vocab_size", None)
     model_config = _read_config(spec, config["config_path"] or path, fields)
     model_class = ElmerForConditionalGeneration if spec.parallel else AutoModelForSeq2SeqLM
     try:

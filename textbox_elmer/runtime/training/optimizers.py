@@ -23,7 +23,7 @@ ADAMW_WEIGHT_DECAY = 0.01  # torch's own default, which TextBox relies on
 def optimizer_and_arguments(config: Config) -> tuple[type[optim.Optimizer], dict[str, Any]]:
     """Return the optimizer's class and its keyword arguments, learning rate and weight decay included.
 
-    Adafactor gets `adafactor_kwargs` over the rest; a learning rate that the user sets wins over theirs.
+    Adafactor gets `adafactor_kwargs` over the rest.
 
     Raises:
         UserError: an argument that the optimizer does not take.
@@ -31,9 +31,8 @@ def optimizer_and_arguments(config: Config) -> tuple[type[optim.Optimizer], dict
     name = config["optimizer"]
     arguments = {"lr": config["learning_rate"], **(config["optimizer_kwargs"] or {})}
     if name == "adafactor":
-        arguments |= config["adafactor_kwargs"] or {}
-        if not (config.origin("learning_rate") or "").endswith("overall.yaml"):
-            arguments["lr"] = config["learning_rate"]
+        # The configuration's learning rate is Adafactor's own unless the user set another one.
+        arguments |= (config["adafactor_kwargs"] or {}) | {"lr": config["learning_rate"]}
     if config["weight_decay"] is not None:
         arguments["weight_decay"] = config["weight_decay"]
     arguments.setdefault("weight_decay", ADAMW_WEIGHT_DECAY if name == "adamw" else 0.0)
