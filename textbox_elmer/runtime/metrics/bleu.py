@@ -5,20 +5,36 @@ from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Any
 
+from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.metrics.corpus import Corpus
 
 BLEU_TYPES = ("nltk", "sacrebleu", "pycocoevalcap")
 PYCOCO_MAX_NGRAMS = 4
+SMOOTHING_METHODS = range(8)
+INTERPOLATION = 6  # the method that needs shorter n-grams' matches to smooth those of three words and more
 
 
 def bleu_names(config: Mapping[str, Any]) -> list[str]:
     """Return the names of the scores."""
     if config["bleu_type"] == "sacrebleu":
         return ["bleu", "bleu-precisions"]
-    longest = config["bleu_max_ngrams"]
-    if config["bleu_type"] == "pycocoevalcap":
-        longest = min(longest, PYCOCO_MAX_NGRAMS)
-    return [f"bleu-{n}" for n in range(1, longest + 1)]
+    return [f"bleu-{n}" for n in range(1, config["bleu_max_ngrams"] + 1)]
+
+
+def validate_bleu(config: Mapping[str, Any]) -> None:
+    """Raise a UserError if BLEU is undefined under a configuration."""
+    longest, smoothing = config["bleu_max_ngrams"], config["smoothing_function"]
+    if config["bleu_type"] == "pycocoevalcap" and longest > PYCOCO_MAX_NGRAMS:
+        raise UserError(
+            f"bleu_max_ngrams={longest} is too long for bleu_type=pycocoevalcap, which goes up to {PYCOCO_MAX_NGRAMS}."
+        )
+    if config["bleu_type"] == "nltk":
+        if isinstance(smoothing, bool) or not isinstance(smoothing, int) or smoothing not in SMOOTHING_METHODS:
+            raise UserError(f"smoothing_function must be 0 to 7 (nltk's methods), not {smoothing!r}.")
+        if smoothing == INTERPOLATION and longest <= 2:
+            raise UserError(
+                f"smoothing_function={INTERPOLATION} needs n-grams of three words: give --bleu_max_ngrams=3 or more."
+            )
 
 
 def uniform_weights(longest: int) -> list[list[float]]:
@@ -45,12 +61,18 @@ def _nltk(corpus: Corpus, config: Mapping[str, Any]) -> list[Any]:
     generated = [text.tokens for text in corpus.generated]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nltk warns of every text without a 4-gram in common
-        if config["corpus_bleu"]:
-            return [100 * corpus_bleu(references, generated, row, smoothing) for row in weights]
-        scores = [
-            [sentence_bleu(refs, tokens, row, smoothing) for row in weights]
-            for refs, tokens in zip(references, generated, strict=True)
-        ]
+        try:
+            if config["corpus_bleu"]:
+                return [100 * corpus_bleu(references, generated, row, smoothing) for row in weights]
+            scores = [
+                [sentence_bleu(refs, tokens, row, smoothing) for row in weights]
+                for refs, tokens in zip(references, generated, strict=True)
+            ]
+        except AssertionError as error:
+            raise UserError(
+                f"smoothing_function={INTERPOLATION} is undefined for texts without two neighbouring words in common "
+                "with a reference, and there are such: give another, e.g. --smoothing_function=7."
+            ) from error
     return [[100 * score for score in column] for column in zip(*scores, strict=True)]
 
 

@@ -2,28 +2,27 @@
 
 import math
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from textbox_elmer.runtime.metrics.bleu import uniform_weights
 from textbox_elmer.runtime.metrics.corpus import Corpus
+from textbox_elmer.runtime.metrics.ngrams import ngram_counts, pooled
 
 TINY, SMALL = 1e-12, 1e-5  # keep TextBox's ratios defined for texts without n-grams
 SMOOTHED_COUNT = 0.1  # nltk's smoothing method 1: an n-gram order without matches counts as a tenth of one
 
 
-def _ngram_counts(tokens: Sequence[str], n: int) -> Counter:
-    return Counter(zip(*(tokens[start:] for start in range(n)), strict=False))
-
-
 def distinct(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the percentage of different n-grams, among all of the corpus or as the mean over texts."""
+    """Return the percentage of different n-grams, among all of the corpus (`inter_distinct`) or in each text.
+
+    TextBox leaves the latter out of its results by mistake.
+    """
     results = {}
     for n in range(1, config["distinct_max_ngrams"] + 1):
-        counts = [_ngram_counts(text.tokens, n) for text in corpus.generated]
+        counts = [ngram_counts(text.tokens, n) for text in corpus.generated]
         if config["inter_distinct"]:
-            together = sum(counts, Counter())
+            together = pooled(counts)
             results[f"distinct-{n}"] = 100 * (len(together) + TINY) / (together.total() + SMALL)
         else:
             results[f"distinct-{n}"] = [100 * (len(c) + TINY) / (c.total() + SMALL) for c in counts]
@@ -34,7 +33,7 @@ def unique(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the percentage of n-grams that occur once in the corpus."""
     results = {}
     for n in range(1, config["unique_max_ngrams"] + 1):
-        together = sum((_ngram_counts(text.tokens, n) for text in corpus.generated), Counter())
+        together = pooled(ngram_counts(text.tokens, n) for text in corpus.generated)
         once = sum(count == 1 for count in together.values())
         results[f"unique-{n}"] = 100 * once / together.total() if together else 0.0
     return results
@@ -63,7 +62,7 @@ def self_bleu(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _self_precisions(texts: Sequence[Sequence[str]], n: int) -> list[float | None]:
-    counts = [_ngram_counts(tokens, n) for tokens in texts]
+    counts = [ngram_counts(tokens, n) for tokens in texts]
     largest: dict[tuple, tuple[int, int]] = {}  # n-gram -> its two largest counts in a text
     for count in counts:
         for ngram, number in count.items():

@@ -1,17 +1,18 @@
 """The metrics by TextBox's names: what they score, what their results are called, what they need."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.metrics.answers import qa
-from textbox_elmer.runtime.metrics.bleu import BLEU_TYPES, bleu, bleu_names
+from textbox_elmer.runtime.metrics.bleu import BLEU_TYPES, bleu, bleu_names, validate_bleu
 from textbox_elmer.runtime.metrics.chrf import CHRF_TYPES, chrf
 from textbox_elmer.runtime.metrics.corpus import Corpus
 from textbox_elmer.runtime.metrics.diversity import distinct, self_bleu, unique
-from textbox_elmer.runtime.metrics.rouge import ROUGE_TYPES, rouge, rouge_names
+from textbox_elmer.runtime.metrics.nist import nist
+from textbox_elmer.runtime.metrics.rouge import ROUGE_TYPES, rouge, rouge_names, validate_rouge
 from textbox_elmer.runtime.metrics.similarity import (
     METEOR_TYPES,
     bert_score,
@@ -19,7 +20,6 @@ from textbox_elmer.runtime.metrics.similarity import (
     check_meteor,
     cider,
     meteor,
-    nist,
     ter,
 )
 from textbox_elmer.runtime.suggest import nearest
@@ -46,6 +46,7 @@ DEFAULTS: dict[str, Any] = {
     "self_bleu_max_ngrams": 4,
     "tgt_lang": "en",
     "eval_batch_size": 64,
+    "use_gpu": True,
 }
 
 
@@ -57,11 +58,13 @@ class Metric:
         score: maps a corpus and a configuration to results: a number, one per text, or a word of explanation.
         names: the results' names under a configuration.
         check: raises a UserError if something that it needs is not installed.
+        validate: raises a UserError if it is undefined under a configuration.
     """
 
     score: Callable[[Corpus, Config], dict[str, Any]]
     names: Callable[[Config], list[str]]
     check: Callable[[Config], None] = lambda config: None
+    validate: Callable[[Config], None] = lambda config: None
 
 
 def _fixed(*names: str) -> Callable[[Config], list[str]]:
@@ -73,8 +76,8 @@ def _numbered(prefix: str, key: str) -> Callable[[Config], list[str]]:
 
 
 METRICS: dict[str, Metric] = {
-    "bleu": Metric(bleu, bleu_names),
-    "rouge": Metric(rouge, rouge_names),
+    "bleu": Metric(bleu, bleu_names, validate=validate_bleu),
+    "rouge": Metric(rouge, rouge_names, validate=validate_rouge),
     "meteor": Metric(meteor, _fixed("meteor"), check_meteor),
     "distinct": Metric(distinct, _numbered("distinct", "distinct_max_ngrams")),
     "unique": Metric(unique, _numbered("unique", "unique_max_ngrams")),
@@ -89,21 +92,17 @@ METRICS: dict[str, Metric] = {
 
 TYPES = {"bleu": BLEU_TYPES, "rouge": ROUGE_TYPES, "meteor": METEOR_TYPES, "chrf": CHRF_TYPES}
 # What TextBox has and this host has not, and what to take in its place.
-METRICS_ELSEWHERE = {
-    "spice": "cider",
-    "style": "bleu",
-    "multiwoz": "bleu",
-    "hm": "bleu",
-}
+METRICS_ELSEWHERE = {"spice": "cider", "style": "bleu", "multiwoz": "bleu", "hm": "bleu"}
 TYPES_ELSEWHERE = {
-    "files2rouge": "rouge-score",
-    "py-rouge": "rouge",
-    "fast-bleu": "nltk",
-    "multi-bleu": "sacrebleu",
-    "mt-eval": "sacrebleu",
-    "sacrebleu-romanian": "sacrebleu",
+    "rouge": {"files2rouge": "rouge-score", "py-rouge": "rouge"},
+    "bleu": {
+        "fast-bleu": "nltk",
+        "multi-bleu": "sacrebleu",
+        "mt-eval": "sacrebleu",
+        "sacrebleu-romanian": "sacrebleu",
+    },
 }
-SMOOTHING_METHODS = range(8)
+MULTIREF_STRATEGIES = ("max", "leave_one_out")
 
 
 def with_defaults(config: Config | None) -> dict[str, Any]:
@@ -116,27 +115,51 @@ def selected(config: Config) -> dict[str, Metric]:
     """Return the metrics that a configuration (with defaults) names.
 
     Raises:
-        UserError: one of them, or its `…_type`, is unknown or not offered here.
+        UserError: one of them, or a setting of one of them, is unknown or not offered here.
     """
-    for name in config["metrics"]:
-        if name in METRICS:
-            continue
-        if name in METRICS_ELSEWHERE:
-            raise UserError(f"The metric {name!r} is TextBox's alone: use another, e.g. {METRICS_ELSEWHERE[name]!r}.")
-        guess = nearest(str(name), METRICS)
-        hint = f"did you mean {guess!r}?" if guess else f"the metrics are {', '.join(METRICS)}."
-        raise UserError(f"There is no metric {name!r}: {hint}")
-    for family, types in TYPES.items():
-        chosen = config[f"{family}_type"]
-        if chosen in types or not any(name.rstrip("+") == family for name in config["metrics"]):
-            continue
-        if chosen in TYPES_ELSEWHERE:
-            raise UserError(
-                f"{family}_type={chosen} is TextBox's alone: give --{family}_type={TYPES_ELSEWHERE[chosen]}."
-            )
-        raise UserError(f"{family}_type must be one of {', '.join(types)}, not {chosen!r}.")
-    if config["smoothing_function"] not in SMOOTHING_METHODS:
-        raise UserError(f"smoothing_function must be 0 to 7 (nltk's methods), not {config['smoothing_function']!r}.")
-    if config["multiref_strategy"] not in ("max", "leave_one_out"):
-        raise UserError(f"multiref_strategy must be max or leave_one_out, not {config['multiref_strategy']!r}.")
-    return {name: METRICS[name] for name in config["metrics"]}
+    names = [config["metrics"]] if isinstance(config["metrics"], str) else config["metrics"]
+    if not isinstance(names, Sequence):
+        raise UserError(f"metrics must be a list of names, not {names!r}.")
+    for name in names:
+        _validate_name(name)
+        _validate_type(name.rstrip("+"), config)
+        _validate_longest(name, config)
+        METRICS[name].validate(config)
+    strategy = config["multiref_strategy"]
+    if strategy not in MULTIREF_STRATEGIES:
+        raise UserError(f"multiref_strategy must be {' or '.join(MULTIREF_STRATEGIES)}, not {strategy!r}.")
+    return {name: METRICS[name] for name in names}
+
+
+def _validate_name(name: Any) -> None:
+    known = str(name)
+    if isinstance(name, str) and known in METRICS:
+        return
+    if known in METRICS_ELSEWHERE:
+        raise UserError(
+            f"This host does not offer TextBox's metric {name!r}: use {METRICS_ELSEWHERE[known]!r} instead."
+        )
+    guess = nearest(known, METRICS)
+    hint = f"did you mean {guess!r}?" if guess else f"the metrics are {', '.join(METRICS)}."
+    raise UserError(f"There is no metric {name!r}: {hint}")
+
+
+def _validate_type(family: str, config: Config) -> None:
+    if family not in TYPES or config[f"{family}_type"] in TYPES[family]:
+        return
+    chosen = str(config[f"{family}_type"])
+    instead = TYPES_ELSEWHERE.get(family, {}).get(chosen)
+    if instead:
+        raise UserError(f"This host does not offer TextBox's {family}_type={chosen}: give --{family}_type={instead}.")
+    guess = nearest(chosen, TYPES[family])
+    raise UserError(
+        f"{family}_type must be one of {', '.join(TYPES[family])}, not {chosen!r}"
+        + (f": did you mean {guess!r}?" if guess else ".")
+    )
+
+
+def _validate_longest(name: str, config: Config) -> None:
+    key = f"{name}_max_ngrams"
+    longest = config.get(key, 1)
+    if isinstance(longest, bool) or not isinstance(longest, int) or longest < 1:
+        raise UserError(f"{key} must be a whole number from 1, not {longest!r}.")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.metrics.bleu import caption_format
 from textbox_elmer.runtime.metrics.corpus import NO_TEXT, Corpus, Text, combine_references
 from textbox_elmer.runtime.metrics.tokenization import sentence_tokenize
@@ -17,10 +18,17 @@ def rouge_names(config: Mapping[str, Any]) -> list[str]:
     """Return the names of the scores."""
     if config["rouge_type"] == "pycocoevalcap":
         return ["rouge-l"]
+    return [*(f"rouge-{n}" for n in range(1, config["rouge_max_ngrams"] + 1)), "rouge-l"]
+
+
+def validate_rouge(config: Mapping[str, Any]) -> None:
+    """Raise a UserError if the package does not go up to the longest n-grams of a configuration."""
     longest = config["rouge_max_ngrams"]
-    if config["rouge_type"] == "rouge":
-        longest = min(longest, ROUGE_PACKAGE_MAX_NGRAMS)
-    return [*(f"rouge-{n}" for n in range(1, longest + 1)), "rouge-l"]
+    if config["rouge_type"] == "rouge" and longest > ROUGE_PACKAGE_MAX_NGRAMS:
+        raise UserError(
+            f"rouge_max_ngrams={longest} is too long for rouge_type=rouge, which goes up to "
+            f"{ROUGE_PACKAGE_MAX_NGRAMS}: give --rouge_type=rouge-score."
+        )
 
 
 def rouge(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Metrics whose work is another package's: CIDEr, METEOR, TER, NIST and BERTScore."""
+"""Metrics whose work is another package's: CIDEr, METEOR, TER and BERTScore."""
 
-import shutil
+import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
@@ -9,10 +10,10 @@ import nltk
 
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.metrics.bleu import caption_format
-from textbox_elmer.runtime.metrics.corpus import Corpus
+from textbox_elmer.runtime.metrics.corpus import NO_TEXT, Corpus, Text
 
 METEOR_TYPES = ("nltk", "pycocoevalcap")
-NIST_ORDERS = 5
+JAVA_ANSWERS_IN = 30  # seconds
 
 
 def cider(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,35 +26,59 @@ def cider(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:
 def check_meteor(config: Mapping[str, Any]) -> None:
     """Raise a UserError if METEOR's data or program is not installed."""
     if config["meteor_type"] == "pycocoevalcap":
-        if shutil.which("java") is None:
+        if not _java_runs():
             raise UserError(
                 "The metric meteor (meteor_type=pycocoevalcap) runs a Java program: install Java 8 or later."
             )
-        return
+    elif not _nltk_has("corpora/wordnet.zip") and not _nltk_has("corpora/wordnet"):
+        raise UserError(
+            "The metric meteor (meteor_type=nltk) needs nltk's WordNet data: run `python -m nltk.downloader "
+            "wordnet`, or give --meteor_type=pycocoevalcap, which needs Java."
+        )
+
+
+def _java_runs() -> bool:
+    # Where no Java is installed, macOS has a `java` that only says so.
     try:
-        nltk.data.find("corpora/wordnet.zip")
+        return subprocess.run(["java", "-version"], capture_output=True, timeout=JAVA_ANSWERS_IN).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def _nltk_has(resource: str) -> bool:
+    try:
+        nltk.data.find(resource)
     except LookupError:
-        try:
-            nltk.data.find("corpora/wordnet")
-        except LookupError:
-            raise UserError(
-                "The metric meteor (meteor_type=nltk) needs nltk's WordNet data: run `python -m nltk.downloader "
-                "wordnet`, or give --meteor_type=pycocoevalcap, which needs Java."
-            ) from None
+        return False
+    return True
 
 
 def meteor(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return METEOR in percent, of the corpus (`corpus_meteor`, pycocoevalcap's type) or of each text."""
     if config["meteor_type"] == "pycocoevalcap":
-        from pycocoevalcap.meteor.meteor import Meteor
-
-        whole, each = Meteor().compute_score(*caption_format(corpus))
-        return {"meteor": 100 * whole if config["corpus_meteor"] else [100 * score for score in each]}
+        return {"meteor": _java_meteor(corpus, bool(config["corpus_meteor"]))}
     from nltk.translate.meteor_score import meteor_score
 
     pairs = zip(corpus.generated, corpus.references, strict=True)
     scores = [meteor_score([ref.joined.split() for ref in refs], text.joined.split()) for text, refs in pairs]
     return {"meteor": [100 * score for score in scores]}
+
+
+def _java_meteor(corpus: Corpus, whole: bool) -> float | list[float]:
+    from pycocoevalcap.meteor.meteor import Meteor
+
+    scorer = Meteor()
+    try:
+        of_corpus, of_texts = scorer.compute_score(*caption_format(corpus))
+    except (OSError, ValueError) as error:
+        # compute_score leaves the lock taken, and the scorer's deletion would wait for it forever.
+        scorer.lock.release()
+        with suppress(OSError):
+            scorer.meteor_p.stdin.close()
+        raise UserError(
+            "The metric meteor (meteor_type=pycocoevalcap) stopped with its Java program: it needs 2 GB of free memory."
+        ) from error
+    return 100 * of_corpus if whole else [100 * score for score in of_texts]
 
 
 def ter(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,16 +87,6 @@ def ter(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:
 
     pairs = zip(corpus.generated, corpus.references, strict=True)
     return {"ter": [sentence_ter(text.raw, [reference.raw for reference in refs]).score for text, refs in pairs]}
-
-
-def nist(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the corpus's NIST score over n-grams up to five words, or up to the longest text's length."""
-    from nltk.translate.nist_score import corpus_nist
-
-    generated = [text.tokens for text in corpus.generated]
-    references = [[text.tokens for text in texts] for texts in corpus.references]
-    orders = min(NIST_ORDERS, max(map(len, generated)))
-    return {"nist": float(corpus_nist(references, generated, orders))}
 
 
 def check_bert_score(config: Mapping[str, Any]) -> None:
@@ -86,13 +101,19 @@ def bert_score(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:
 
     try:
         *_, f1 = score(
-            [text.raw for text in corpus.generated],
-            [[text.raw for text in texts] for texts in corpus.references],
-            lang=config["tgt_lang"] or "en",
-            batch_size=config["eval_batch_size"] or 64,
+            [_visible(text) for text in corpus.generated],
+            [[_visible(text) for text in texts] for texts in corpus.references],
+            lang=config["tgt_lang"],
+            batch_size=config["eval_batch_size"],
+            device=None if config["use_gpu"] else "cpu",
         )
     except OSError as error:
         raise UserError(
             "The metric bert_score needs its model from the hub: connect once so that it is cached."
         ) from error
     return {"bertscore": 100 * f1.mean().item()}
+
+
+def _visible(text: Text) -> str:
+    # For a blank text the package calls a tokenizer's method that transformers 5 no longer has.
+    return text.raw if text.raw.strip() else NO_TEXT

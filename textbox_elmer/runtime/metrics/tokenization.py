@@ -1,22 +1,29 @@
-"""Sentences and words as nltk cuts them, with Punkt models that a package brings instead of a download."""
+"""Sentences and words as nltk cuts them, with a Punkt model that a package brings instead of a download."""
 
 from functools import cache
 
 from nltk.tokenize import NLTKWordTokenizer
-from punkt import PunktSentenceTokenizer, load_model
-
-
-@cache
-def _sentence_tokenizer() -> PunktSentenceTokenizer:
-    return PunktSentenceTokenizer(load_model("english"))
-
+from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
+from punkt import load_model
 
 _WORDS = NLTKWordTokenizer()
 
 
+@cache
+def _sentence_tokenizer() -> PunktSentenceTokenizer:
+    """Build nltk's own tokenizer, since the package's cuts some texts otherwise, e.g. those that end in "..."."""
+    model = load_model("english")
+    parameters = PunktParameters()
+    parameters.abbrev_types.update(model.abbrev_types)
+    parameters.collocations.update(model.collocations)
+    parameters.sent_starters.update(model.sent_starters)
+    parameters.ortho_context.update(model.ortho_context)
+    return PunktSentenceTokenizer(parameters)
+
+
 def sentence_tokenize(text: str) -> list[str]:
     """Return a text's sentences, as `nltk.sent_tokenize` does."""
-    return list(_sentence_tokenizer().tokenize(text))
+    return _sentence_tokenizer().tokenize(text)
 
 
 def word_tokenize(text: str) -> list[str]:
