@@ -71,14 +71,14 @@ def test_shipped_properties_resolve(model: str, dataset: str) -> None:
     assert config["learning_rate"] > 0
     assert isinstance(config["learning_rate"], float)
     assert config["metrics"]
-    assert config.model_fields()["vocab_size"] == 8000
+    assert config.model_fields()["vocab_size"] == 4000
     assert not set(config.model_fields()) & {"learning_rate", "metrics", "model"}
     assert (config["generation_kwargs"] == {}) == (model == "ELMER")
 
 
 def test_a_checkpoint_brings_its_own_sizes(tmp_path: Path) -> None:
     scratch = resolve_config("ELMER", "pydoc")
-    assert scratch.model_fields()["d_model"] == 256
+    assert scratch.model_fields()["d_model"] == 128
     loaded = resolve_config("ELMER", "pydoc", None, None, {"model_path": "some/where", "exit_mode": "hard"})
     assert loaded.model_fields() == {"exit_mode": "hard"}
     loaded.save(tmp_path / "config.yaml")
@@ -252,4 +252,4 @@ def test_shown_configuration_has_textbox_headings() -> None:
         "Model:",
         "Dataset:",
     ]
-    assert "  d_model = 256" in text
+    assert "  d_model = 128" in text
