@@ -4,7 +4,7 @@ import logging
 import time
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import ProgressCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,13 @@ class StopWhenWorse(TrainerCallback):
         if since_best > self.patience:
             logger.info("Stopping early: %d validations since the best one.", since_best)
             control.should_training_stop = True
+
+
+class ProgressBars(ProgressCallback):
+    """transformers' bars for steps and batches, without its own printing of what `PlainProgress` says better."""
+
+    def on_log(self, *args: Any, **kwargs: Any) -> None:
+        """Print nothing."""
 
 
 class PlainProgress(TrainerCallback):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase, Seq2SeqTrainer, TrainerCallback
-from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from textbox_elmer.model.canvas import IGNORED
 from textbox_elmer.runtime.config import Config
@@ -22,7 +22,7 @@ from textbox_elmer.runtime.metrics import evaluate
 from textbox_elmer.runtime.models.registry import ModelSpec
 from textbox_elmer.runtime.training import checkpoints
 from textbox_elmer.runtime.training.arguments import training_arguments
-from textbox_elmer.runtime.training.callbacks import EveryNthEpoch, PlainProgress, StopWhenWorse
+from textbox_elmer.runtime.training.callbacks import EveryNthEpoch, PlainProgress, ProgressBars, StopWhenWorse
 from textbox_elmer.runtime.training.optimizers import optimizer_and_arguments
 from textbox_elmer.runtime.training.schedule import build_schedule
 from textbox_elmer.runtime.training.selection import selects_by_loss, validation_score
@@ -76,6 +76,9 @@ class HostTrainer(Seq2SeqTrainer):
         self.optimizer_cls_and_kwargs = optimizer_and_arguments(config)
         self.args.weight_decay = self.optimizer_cls_and_kwargs[1]["weight_decay"]
         self.remove_callback(PrinterCallback)
+        if not self.args.disable_tqdm:
+            self.remove_callback(ProgressCallback)
+            self.add_callback(ProgressBars())
         self.add_callback(PlainProgress())
         if config["valid_strategy"] == "epoch" and config["valid_steps"] > 1:
             self.add_callback(EveryNthEpoch(config["valid_steps"]))
