@@ -86,6 +86,12 @@ def other_model(folder: Path) -> None:
     path.write_text(json.dumps({"model_type": "t5", "d_model": 16}))
 
 
+def code_beside_the_weights(folder: Path) -> None:
+    path = checkpoint(folder)
+    (path / "evil.py").write_text("from pathlib import Path\n\nPath('saved').mkdir()\n")
+    (path / "config.json").write_text(json.dumps({"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config"}}))
+
+
 def no_mask_token(folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(checkpoint(folder))
     tokenizer.mask_token = None
@@ -153,6 +159,7 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
     ("no configuration", no_configuration, ["--model_path=model"], "No model configuration can be read from 'model'"),
     ("broken configuration", broken_configuration, ["--model_path=model"], "can be read from 'model'"),
     ("another model", other_model, ["--model_path=model"], "holds a model of type 't5', but --model=ELMER loads"),
+    ("a checkpoint's own code", code_beside_the_weights, ["--model_path=model"], "can be read from 'model'"),
     ("no mask token", no_mask_token, ["--model_path=model"], "has no mask token"),
     (
         "positions of a checkpoint",

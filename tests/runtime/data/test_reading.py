@@ -1,6 +1,8 @@
 """Reading lines and folders, as data.json shows and as users get it wrong."""
 
+import ast
 import json
+import random
 import warnings
 from pathlib import Path
 
@@ -35,6 +37,10 @@ def test_reference_lines(case: dict, tmp_path: Path) -> None:
         "[" * 5000 + "]" * 5000,
         "''' '",
         "'\0'",
+        r"'a lone \ud800 surrogate'",
+        r"['fine', '\ud800']",
+        "[" + "-" * 5000 + "1]",
+        "[b'bytes']",
         "[SEP]",
     ],
 )
@@ -52,10 +58,54 @@ def test_a_text_with_odd_escapes_raises_no_warning() -> None:
         assert parse_line(r"'\d'") == r"\d"
 
 
+def test_surrogate_pairs_are_the_character_that_they_mean() -> None:
+    for text in ("\N{GRINNING FACE}", "\ufeffmark", "你好 café"):
+        assert parse_line(json.dumps(text)) == text
+        assert parse_line(json.dumps([text, "b"])) == [text, "b"]
+
+
+MARKS = "'\"[](){},\\#:.-+*=\n\t\0 "
+PIECES = [*MARKS, "'''", "a", "1", "café", "你", "\\n", "\\x4", "\\ud83d", "None", "open('executed', 'w')"]
+
+
+def test_any_line_becomes_texts_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw = random.Random(0)
+    kinds = {"literal": 0, "list": 0, "as it is": 0}
+    for _ in range(20000):
+        line = "".join(draw.choices(PIECES, k=draw.randint(0, 8)))
+        first, last = draw.choice([("", ""), ("'", "'"), ('"', '"'), ("[", "]"), ("['", "']"), ("['", "', 'b']")])
+        line = first + line + last
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            value = parse_line(line)
+        for text in value if isinstance(value, list) else [value]:
+            assert isinstance(text, str)
+            assert text.encode("utf-8").decode("utf-8") == text
+        if value == line.strip():
+            kinds["as it is"] += 1
+            continue
+        assert line.strip()[0] in "'\"["
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert value == ast.literal_eval(line.strip())
+        kinds["list" if isinstance(value, list) else "literal"] += 1
+    assert min(kinds.values()) > 1000, "each kind of line was drawn"
+    assert not list(tmp_path.iterdir())
+
+
+def test_plain_text_is_only_stripped() -> None:
+    draw = random.Random(1)
+    alphabet = "abc éß你😀.,:;!?()-\\ \t\u2028\xa0"
+    for _ in range(2000):
+        line = "".join(draw.choices(alphabet, k=draw.randint(0, 12)))
+        assert parse_line(line) == line.strip()
+
+
 def test_lines_end_where_python_files_end_them(tmp_path: Path) -> None:
     content = "one\r\ntwo\u2028still two\nthree\x0cstill three\n\nfive"
     (tmp_path / "a.src").write_bytes(b"\xef\xbb\xbf" + content.encode())
-    texts = [parse_line(line) for line in read_lines(tmp_path / "a.src")]
+    texts = read_lines(tmp_path / "a.src")
     assert texts == ["one", "two\u2028still two", "three\x0cstill three", "", "five"]
     with (tmp_path / "a.src").open(encoding="utf-8-sig") as file:
         assert len(texts) == len(list(file))
@@ -82,8 +132,12 @@ def test_a_source_is_one_text(folder: Path) -> None:
         ("train.src", None, "train.src' is missing"),
         ("train.tgt", b"", "train.tgt' is empty"),
         ("train.tgt", b" \n\n", "train.tgt' is empty"),
+        ("train.tgt", b"\xef\xbb\xbf", "train.tgt' is empty"),
         ("train.tgt", b"a\nb\n", "train.src' has 3 lines but .*train.tgt' has 2"),
         ("train.src", b"a\nb\n\xff\n", "train.src', line 3, is not UTF-8"),
+        ("train.src", b"\xef\xbb\xbfa\n\xff\n", "train.src', line 2, is not UTF-8"),
+        ("train.src", b"a\rb\rc\xe4", "train.src', line 3, is not UTF-8"),
+        ("train.src", "a\nb\nc\n".encode("utf-16"), "train.src', line 1, is not UTF-8"),
     ],
 )
 @pytest.mark.parametrize("limit", [0, 1])

@@ -1,13 +1,15 @@
-"""Ids and batches equal TextBox's; the cache is used, and never trusted when it is wrong."""
+"""Ids and batches equal TextBox's."""
 
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import ByT5Tokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from textbox_elmer.runtime.data import (
     CanvasCollator,
@@ -16,7 +18,7 @@ from textbox_elmer.runtime.data import (
     encode_split,
     load_tokenizer,
     special_token_frame,
-    train_tokenizer,
+    tokenization,
 )
 from textbox_elmer.runtime.errors import UserError
 
@@ -55,6 +57,9 @@ def test_canvas_labels_have_one_length_and_no_bos(tokenizer: PreTrainedTokenizer
         assert target[0] == 0
     without_bos = collator([{"source_ids": [5], "target_ids": [6, 2]}])
     assert without_bos["labels"].tolist() == [[6, 2] + [-100] * 6]
+    assert set(without_bos) == {"input_ids", "attention_mask", "labels"}
+    with pytest.raises(ValueError, match="9 ids does not fit into 8"):
+        collator([{"source_ids": [5], "target_ids": [6] * 9}])
 
 
 def test_several_references_train_on_the_first(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
@@ -81,57 +86,52 @@ def test_frame_is_the_post_processors(first: str, last: str, frame: tuple) -> No
     assert special_token_frame(load_tokenizer(str(FIXTURES / "tokenizer"))) == ([0], [2])
 
 
-class Counting:
-    """Counts how often a tokenizer tokenizes."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        self.tokenizer, self.texts = tokenizer, 0
-
-    def __call__(self, texts: Any, **options: Any) -> Any:
-        self.texts += len(texts) if isinstance(texts, list) else 0
-        return self.tokenizer(texts, **options)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.tokenizer, name)
+def test_a_tokenizer_without_a_frame_to_read_is_refused() -> None:
+    tokenizer = Tokenizer(models.BPE({"</s>": 0}, []))  # knows no letter and leaves out what it does not know
+    tokenizer.post_processor = processors.TemplateProcessing("$A </s>", special_tokens=[("</s>", 0)])
+    with pytest.raises(UserError, match="--tokenizer_path"):
+        special_token_frame(PreTrainedTokenizerFast(tokenizer_object=tokenizer))
 
 
-def test_a_split_is_tokenized_once(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
-    counting = Counting(tokenizer)
-    data = split(["a b c", "d"], ["x", "y"])
-
-    def texts_tokenized(data: Split, config: dict) -> int:
-        before = counting.texts
-        encode_split(data, counting, config, tmp_path)
-        return counting.texts - before - 2  # less the two prompts
-
-    assert texts_tokenized(data, CONFIG) == 4
-    assert texts_tokenized(data, CONFIG) == 0
-    assert texts_tokenized(data, CONFIG | {"seed": 5}) == 0
-    for change in (
-        {"src_len": 13},
-        {"tgt_len": 9},
-        {"truncate": "head"},
-        {"prefix_prompt": "x"},
-        {"suffix_prompt": "x"},
-    ):
-        assert texts_tokenized(data, CONFIG | change) == 4, change
-    assert texts_tokenized(split(["a b c", "e"], ["x", "y"]), CONFIG) == 4
-    assert encode_split(data, tokenizer, CONFIG, tmp_path).cache_files, "the ids are mapped from disk"
+def test_tokenizers_written_in_python_serve_too(tmp_path: Path) -> None:
+    ids = encode_split(split(["ab", "abcdefghij"], ["c", "d"]), ByT5Tokenizer(), {"src_len": 5, "tgt_len": 5}, tmp_path)
+    assert ids["source_ids"][:] == [[100, 101, 1], [100, 101, 102, 103, 1]]
+    assert ids["target_ids"][:] == [[102, 1], [103, 1]]
 
 
-def test_a_damaged_cache_is_made_again(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
-    data = split(["a b c", "d"], ["x", "y"])
-    expected = list(encode_split(data, tokenizer, CONFIG, tmp_path))
-    (arrow,) = tmp_path.glob("ids-*/*.arrow")
-    arrow.write_bytes(arrow.read_bytes()[:40])
-    assert list(encode_split(data, tokenizer, CONFIG, tmp_path)) == expected
-    assert not list(tmp_path.glob(".*")), "nothing is left half-written"
+def test_prompts_and_truncate_may_be_left_out(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
+    empty = CONFIG | {"truncate": None, "prefix_prompt": None, "suffix_prompt": None}
+    data = split(["a text of many words, more than there is room for"], ["x"])
+    ids = encode_split(data, tokenizer, {"src_len": 12, "tgt_len": 8}, tmp_path)
+    assert list(encode_split(data, tokenizer, empty, tmp_path)) == list(ids)
+    assert len(list(tmp_path.iterdir())) == 1, "one cache serves both"
+    assert len(ids[0]["source_ids"]) == 12
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    ids = encode_split(split(["a"], ["x"]), tokenizer, CONFIG, tmp_path / "file" / "cache")
-    assert len(ids) == 1
+def test_texts_in_several_batches_keep_their_order(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = split([f"text {n}" for n in range(7)], [f"title {n}" for n in range(7)])
+    at_once = list(encode_split(data, tokenizer, CONFIG, tmp_path / "one"))
+    monkeypatch.setattr(tokenization, "BATCH", 3)
+    assert list(encode_split(data, tokenizer, CONFIG, tmp_path / "two")) == at_once
+
+
+@pytest.mark.parametrize(("terminal", "texts", "shown"), [(True, 12, True), (True, 10, False), (False, 12, False)])
+def test_a_bar_shows_on_a_terminal_for_many_texts(
+    tokenizer: PreTrainedTokenizerBase,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    terminal: bool,
+    texts: int,
+    shown: bool,
+) -> None:
+    monkeypatch.setattr(tokenization, "LONG", 10)
+    stderr = io.StringIO()
+    stderr.isatty = lambda: terminal
+    monkeypatch.setattr(sys, "stderr", stderr)
+    encode_split(split(["a"] * texts, ["x"] * texts), tokenizer, CONFIG, tmp_path)
+    assert ("tokenize train" in stderr.getvalue()) == shown
 
 
 @pytest.mark.parametrize(
@@ -140,56 +140,18 @@ def test_a_cache_that_cannot_be_written_is_done_without(tokenizer: PreTrainedTok
         ({"src_len": 4, "prefix_prompt": "Summarize this for me: "}, "src_len=4 leaves no room .* prompts"),
         ({"src_len": 2}, "src_len=2 leaves no room"),
         ({"tgt_len": 2}, "tgt_len=2 leaves no room"),
+        ({"truncate": "middle"}, "truncate must be one of tail, head, not 'middle'"),
     ],
 )
-def test_no_room_for_text(
+def test_settings_that_cannot_be_met(
     tokenizer: PreTrainedTokenizerBase, tmp_path: Path, config: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
         encode_split(split(["a"], ["x"]), tokenizer, CONFIG | config, tmp_path)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "train.src").write_text("the cat sat on the mat\nthe dog sat on the log\n" * 20)
-    (tmp_path / "train.tgt").write_text("'cat on\\nmat'\n['dog on log', 'log under dog']\n" * 20)
-    return tmp_path
-
-
-def test_trained_tokenizer(folder: Path, tmp_path: Path) -> None:
-    tokenizer = train_tokenizer(folder, 300, tmp_path / "cache")
-    tokens = [tokenizer.convert_ids_to_tokens(i) for i in range(5)]
-    assert tokens == ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    assert (tokenizer.bos_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id) == (0, 1, 2)
-    assert (tokenizer.unk_token_id, tokenizer.mask_token_id) == (3, 4)
-    ids = tokenizer("the cat sat: ünï 你好")["input_ids"]
-    assert (ids[0], ids[-1]) == (0, 2)
-    assert tokenizer.decode(ids, skip_special_tokens=True) == "the cat sat: ünï 你好"
-    assert len(tokenizer) <= 300
-    assert len(tokenizer("the")["input_ids"]) == 3
-    tokenizer.save_pretrained(tmp_path / "saved")
-    again = AutoTokenizer.from_pretrained(tmp_path / "saved")
-    assert again("the cat <mask> sat")["input_ids"] == tokenizer("the cat <mask> sat")["input_ids"]
-    assert 4 in again("the cat <mask> sat")["input_ids"]
-    assert again.mask_token_id == 4
-
-
-def test_training_is_deterministic_and_cached(folder: Path, tmp_path: Path) -> None:
-    first = train_tokenizer(folder, 290, tmp_path / "one").backend_tokenizer.to_str()
-    assert train_tokenizer(folder, 290, tmp_path / "two").backend_tokenizer.to_str() == first
-    assert train_tokenizer(folder, 290, tmp_path / "one").backend_tokenizer.to_str() == first
-    assert len(list((tmp_path / "one").iterdir())) == 1
-    (folder / "train.src").write_text("other words\n" * 40)
-    assert train_tokenizer(folder, 290, tmp_path / "one").backend_tokenizer.to_str() != first
-
-
-def test_tokenizers_that_cannot_be_had(tmp_path: Path, folder: Path) -> None:
-    for name in ("no-such/tokenizer", str(tmp_path / "nowhere"), str(tmp_path)):
-        with pytest.raises(UserError, match="--tokenizer_path"):
-            load_tokenizer(name)
-    (tmp_path / "tokenizer.json").write_text("{")
-    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
-    with pytest.raises(UserError, match="No tokenizer can be read"):
-        load_tokenizer(str(tmp_path))
-    with pytest.raises(UserError, match="vocab_size is 100"):
-        train_tokenizer(folder, 100, tmp_path / "cache")
+def test_the_least_room_suffices(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
+    for truncate in ("tail", "head"):
+        config = {"src_len": 3, "tgt_len": 3, "truncate": truncate}
+        (row,) = encode_split(split(["one two three"], ["four five"]), tokenizer, config, tmp_path)
+        assert (len(row["source_ids"]), len(row["target_ids"])) == (3, 3)

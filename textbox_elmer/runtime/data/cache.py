@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +26,8 @@ def content_key(*parts: Any) -> str:
     """Return a name for what is made from `parts`, which must be JSON values."""
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(json.dumps(part, sort_keys=True).encode())
+        for item in part if isinstance(part, list) else [part]:  # a corpus is never held a second time
+            digest.update(json.dumps(item, sort_keys=True).encode() + b"\n")
         digest.update(b"\0")
     return digest.hexdigest()[:32]
 
@@ -41,10 +42,10 @@ def cached(
 
     Args:
         save: writes the thing into an empty folder.
-        load: reads it back from the folder.
+        load: reads it back from the folder; raises whatever it likes if that is damaged.
     """
     folder = (cache_dir or default_cache()) / name
-    if folder.is_dir():
+    if os.path.isdir(folder):  # unlike Path.is_dir, this raises nothing where the user may not look
         try:
             return load(folder)
         except Exception as error:  # whatever a damaged file makes its reader raise
@@ -52,16 +53,22 @@ def cached(
             shutil.rmtree(folder, ignore_errors=True)
     made = make()
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{name[:20]}-"))
-        try:
-            save(made, staging)
-            os.replace(staging, folder)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+        _publish(made, save, folder)
         return load(folder)
-    except OSError as error:
-        if folder.is_dir():  # another process was faster
-            return load(folder)
-        logger.warning("%s cannot be written (%s): going on without a cache.", folder.parent, error.strerror)
+    except Exception as error:  # a full disk, say, for which the tokenizers' library raises a plain Exception
+        logger.warning("The cache %s cannot be written (%s): going on without it.", folder.parent, error)
         return made
+
+
+def _publish(made: T, save: Callable[[T, Path], None], folder: Path) -> None:
+    # Not of the module tempfile, whose folders only their owner can read: a group may share its cache.
+    staging = folder.with_name(f".{folder.name[:20]}-{uuid.uuid4().hex}")
+    staging.mkdir(parents=True)
+    try:
+        save(made, staging)
+        os.replace(staging, folder)
+    except OSError:
+        if not os.path.isdir(folder):  # it is one when another process was faster
+            raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

@@ -15,9 +15,16 @@ Example = dict[str, Sequence[int]]
 
 
 def pad(rows: Sequence[Sequence[int]], padding: int, length: int | None = None) -> Tensor:
-    """Return rows of ids as `[batch, length]`, filled up on the right; `length` is by default the longest row's."""
+    """Return rows of ids as `[batch, length]`, filled up on the right; `length` is by default the longest row's.
+
+    Raises:
+        ValueError: a row is longer than `length`.
+    """
     lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
-    length = int(lengths.max()) if length is None else length
+    longest = int(lengths.max())
+    length = longest if length is None else length
+    if longest > length:
+        raise ValueError(f"A row of {longest} ids does not fit into {length}.")
     padded = np.full((len(rows), length), padding, dtype=np.int64)
     padded[np.arange(length) < lengths[:, None]] = np.fromiter(chain.from_iterable(rows), np.int64, int(lengths.sum()))
     return torch.from_numpy(padded)

@@ -2,7 +2,6 @@
 
 import ast
 import codecs
-import io
 import warnings
 from pathlib import Path
 
@@ -17,7 +16,7 @@ def parse_line(line: str) -> str | list[str]:
 
     A line in quotes that is a Python string literal becomes that string (so a text may hold a line break), one in
     brackets that is a literal list of strings becomes that list (several references), any other stays the text that
-    it is, stripped.
+    it is, stripped. Nothing is raised, whatever the line holds.
     """
     text = line.strip()
     if len(text) < 2 or text[0] + text[-1] not in (*QUOTES, BRACKETS):
@@ -26,21 +25,32 @@ def parse_line(line: str) -> str | list[str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a text may well hold "\d"
             value = ast.literal_eval(text)
+        if isinstance(value, str):
+            return _joined_surrogates(value)
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return [_joined_surrogates(item) for item in value]
     except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return text
-    if isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, str) for item in value)):
-        return value
+        pass
     return text
 
 
+def _joined_surrogates(text: str) -> str:
+    """Return `text` with each pair of surrogates as the character that it means: so JSON's escapes write an emoji.
+
+    Raises:
+        UnicodeDecodeError: a surrogate stands alone, which no tokenizer takes.
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16")
+
+
 def read_lines(path: Path) -> list[str]:
-    """Return a file's lines, not yet parsed.
+    """Return a file's lines without their ends, not yet parsed.
 
     Raises:
         UserError: the file is missing, empty or not UTF-8 (with the line).
     """
     try:
-        content = path.read_bytes()
+        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except FileNotFoundError:
         raise UserError(
             f"{str(path)!r} is missing: a dataset has train, valid and test files, .src and .tgt."
@@ -49,10 +59,11 @@ def read_lines(path: Path) -> list[str]:
         raise UserError(f"{str(path)!r} cannot be read ({error.strerror}): make it a readable file.") from None
     if not content.strip():
         raise UserError(f"{str(path)!r} is empty: write one example a line into it.")
-    try:
-        text = content.removeprefix(codecs.BOM_UTF8).decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{str(path)!r}, line {line}, is not UTF-8 text: save the file as UTF-8.") from None
-    # Python's text files end lines at \n, \r and \r\n alone; str.splitlines would also cut at U+2028 and the like.
-    return list(io.StringIO(text, newline=None))
+    lines = []
+    # Bytes are split as Python's text files are, at \n, \r and \r\n alone; str would also cut at U+2028 and the like.
+    for number, line in enumerate(content.splitlines(), start=1):
+        try:
+            lines.append(line.decode("utf-8"))
+        except UnicodeDecodeError:
+            raise UserError(f"{str(path)!r}, line {number}, is not UTF-8 text: save the file as UTF-8.") from None
+    return lines

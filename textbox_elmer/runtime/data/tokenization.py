@@ -1,6 +1,8 @@
 """From texts to ids, as TextBox makes them: truncated, with prompts, in the tokenizer's own frame."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -14,42 +16,53 @@ from textbox_elmer.runtime.errors import UserError
 FORMAT = 1  # of the cached ids
 BATCH = 2000  # texts
 LONG = 5000  # texts, from which on a bar shows
+PROBE = "a 1 一"  # a text of which any vocabulary knows something
+COLUMNS = datasets.Features({name: datasets.List(datasets.Value("int32")) for name in ("source_ids", "target_ids")})
 
 
 def special_token_frame(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
     """Return the special ids that a tokenizer's post-processor puts before and after a single text.
 
     Transformers 5 has no `build_inputs_with_special_tokens`; the frame is read off an encoded text instead.
+
+    Raises:
+        UserError: the tokenizer leaves nothing of a text, or changes its ids when it adds special tokens.
     """
-    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-    framed = tokenizer("a", add_special_tokens=True)["input_ids"]
+    bare = tokenizer(PROBE, add_special_tokens=False)["input_ids"]
+    framed = tokenizer(PROBE, add_special_tokens=True)["input_ids"]
     for start in range(len(framed) - len(bare) + 1):
-        if framed[start : start + len(bare)] == bare:
+        if bare and framed[start : start + len(bare)] == bare:
             return framed[:start], framed[start + len(bare) :]
-    raise UserError(f"The tokenizer {tokenizer.name_or_path!r} changes a text's own ids when it adds special tokens.")
+    raise UserError(
+        f"The tokenizer {tokenizer.name_or_path!r} does not encode a text and put special tokens around it: "
+        "give another by --tokenizer_path."
+    )
 
 
 def encode_split(
-    split: Split, tokenizer: PreTrainedTokenizerBase, config: Mapping[str, Any], cache_dir: Any = None
+    split: Split, tokenizer: PreTrainedTokenizerBase, config: Mapping[str, Any], cache_dir: Path | None = None
 ) -> datasets.Dataset:
     """Tokenize a split once; later calls map the ids from disk.
 
     Args:
         split: its texts; of several references the first is the target, of none the empty text.
-        tokenizer: any fast tokenizer.
-        config: `src_len`, `tgt_len`, `truncate`, `prefix_prompt`, `suffix_prompt`.
+        tokenizer: any; a fast one uses all cores.
+        config: `src_len`, `tgt_len`, and, if wanted, `truncate` ("tail", the default, or "head"), `prefix_prompt`,
+            `suffix_prompt`.
         cache_dir: where ids are kept, by default inside `datasets`' own cache.
 
     Returns:
         a dataset with columns `source_ids` and `target_ids`, lists of ids with their special tokens.
 
     Raises:
-        UserError: prompts and special tokens leave no room for the text.
+        UserError: prompts and special tokens leave no room for the text, or `truncate` is neither end.
     """
     targets = [target if isinstance(target, str) else (target or [""])[0] for target in split.target]
-    keys = ("src_len", "tgt_len", "truncate", "prefix_prompt", "suffix_prompt")
-    settings = {key: config.get(key) for key in keys}
-    prompts = [_ids([settings[key] or ""], tokenizer)[0] for key in ("prefix_prompt", "suffix_prompt")]
+    settings = {key: config.get(key) or "" for key in ("prefix_prompt", "suffix_prompt")}
+    prompts = [_ids([prompt], tokenizer)[0] for prompt in settings.values()]
+    settings |= {key: config[key] for key in ("src_len", "tgt_len")} | {"truncate": config.get("truncate") or "tail"}
+    if settings["truncate"] not in ("tail", "head"):
+        raise UserError(f"truncate must be one of tail, head, not {settings['truncate']!r}.")
     first, last = special_token_frame(tokenizer)
     source_room = settings["src_len"] - len(first) - len(last) - sum(map(len, prompts))
     target_room = settings["tgt_len"] - len(first) - len(last)
@@ -69,32 +82,36 @@ def encode_split(
     frames = (first + prompts[0], prompts[1] + last), (first, last)
 
     def encode() -> datasets.Dataset:
-        columns = {"source_ids": split.source, "target_ids": targets}
-        encoded = {}
-        for (name, texts), (before, after), part in zip(columns.items(), frames, kept, strict=True):
-            ids = _ids(texts, tokenizer, bar=f"{split.name} {name.removesuffix('_ids')}")
-            encoded[name] = [before + row[part] + after for row in ids]
-        features = datasets.Features({name: datasets.List(datasets.Value("int32")) for name in encoded})
-        return datasets.Dataset.from_dict(encoded, features=features)
+        batches = []  # in Arrow's 4 bytes an id: a list's 36 would not fit into memory for a large corpus
+        starts = range(0, len(targets), BATCH)
+        for start in tqdm(starts, desc=f"tokenize {split.name}", disable=None if len(targets) > LONG else True):
+            batch = {}
+            for name, texts, (before, after), part in zip(COLUMNS, (split.source, targets), frames, kept, strict=True):
+                ids = _ids(texts[start : start + BATCH], tokenizer)
+                batch[name] = [before + row[part] + after for row in ids]
+            batches.append(datasets.Dataset.from_dict(batch, features=COLUMNS))
+        return datasets.concatenate_datasets(batches)
+
+    def load(folder: Path) -> datasets.Dataset:
+        ids = datasets.load_from_disk(folder)
+        if len(ids) != len(targets):  # an Arrow file cut between two of its batches reads as a shorter one
+            raise ValueError(f"{len(ids)} rows instead of {len(targets)}")
+        return ids
 
     key = content_key(FORMAT, split.source, targets, _fingerprint(tokenizer), settings)
-    return cached(
-        f"ids-{key}", cache_dir, encode, lambda ids, folder: ids.save_to_disk(folder), datasets.load_from_disk
-    )
+    return cached(f"ids-{key}", cache_dir, encode, lambda ids, folder: ids.save_to_disk(folder), load)
 
 
-def _ids(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, bar: str = "") -> list[list[int]]:
-    ids: list[list[int]] = []
-    starts = range(0, len(texts), BATCH)
-    for start in tqdm(starts, desc=f"tokenize {bar}", disable=True if len(texts) < LONG else None):
-        batch = list(texts[start : start + BATCH])
-        encoded = tokenizer(
-            batch, add_special_tokens=False, return_attention_mask=False, return_token_type_ids=False, verbose=False
-        )
-        ids += encoded["input_ids"]
-    return ids
+def _ids(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+    return tokenizer(
+        texts, add_special_tokens=False, return_attention_mask=False, return_token_type_ids=False, verbose=False
+    )["input_ids"]
 
 
-def _fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
+def _fingerprint(tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """Return all that decides a tokenizer's ids."""
-    return tokenizer.backend_tokenizer.to_str() if tokenizer.is_fast else repr(tokenizer)
+    if tokenizer.is_fast:
+        return [tokenizer.backend_tokenizer.to_str()]
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        return [f"{path.name} {path.read_bytes().hex()}" for path in sorted(Path(folder).iterdir())]

@@ -1,6 +1,6 @@
 """The tokenizer: a checkpoint's own, or one trained on the dataset."""
 
-import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from textbox_elmer.runtime.data.folder import load_split
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.hub import hub_arguments
 
-FORMAT = 1  # of the cached tokenizer
+FORMAT = 2  # of the cached tokenizer
 SPECIAL_TOKENS = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
-MASK = "<mask>"
+MASK = AddedToken("<mask>", lstrip=True, special=True)  # takes the blank before it, as BART's does
 
 
 def train_tokenizer(folder: Path, vocab_size: int, cache_dir: Path | None = None) -> PreTrainedTokenizerBase:
@@ -53,36 +53,45 @@ def train_tokenizer(folder: Path, vocab_size: int, cache_dir: Path | None = None
             tokenizer_object=tokenizer,
             cls_token="<s>",
             sep_token="</s>",
-            # A mask takes the blank before it, as BART's does.
-            mask_token=AddedToken(MASK, lstrip=True, special=True),
+            mask_token=MASK,
             clean_up_tokenization_spaces=False,
             **SPECIAL_TOKENS,
         )
 
-    digest = hashlib.sha256()
-    for text in texts():
-        digest.update(text.encode("utf-8", "surrogatepass") + b"\n")
-    key = content_key(FORMAT, digest.hexdigest(), vocab_size)
-    return cached(
-        f"tokenizer-{key}",
-        cache_dir,
-        train,
-        lambda made, path: made.save_pretrained(path),
-        AutoTokenizer.from_pretrained,
-    )
+    key = content_key(FORMAT, split.source, split.target, vocab_size)
+    return cached(f"tokenizer-{key}", cache_dir, train, lambda made, path: made.save_pretrained(path), _read)
 
 
 def load_tokenizer(name_or_path: str, **tokenizer_kwargs: Any) -> PreTrainedTokenizerBase:
     """Load a tokenizer from a folder or by its name on the hub; code that comes with it is never run.
 
     Raises:
-        UserError: it is in neither place, or its files are damaged.
+        UserError: it is in neither place, its files are missing or damaged, or its own code is asked for.
     """
-    try:
-        return AutoTokenizer.from_pretrained(name_or_path, **tokenizer_kwargs, **hub_arguments(name_or_path))
-    except Exception as error:  # the Rust library raises plain Exception for a damaged file
-        reason = " ".join(str(error).split())[:200]
+    if tokenizer_kwargs.pop("trust_remote_code", False):
         raise UserError(
-            f"No tokenizer can be read from {name_or_path!r}: give a folder with tokenizer files by --tokenizer_path, "
-            f"or a name on the hub with the network up ({reason})."
+            "tokenizer_kwargs must not set trust_remote_code: code that comes with a tokenizer is never run."
+        )
+    try:
+        return _read(name_or_path, **tokenizer_kwargs, **hub_arguments(name_or_path))
+    except Exception as error:  # the Rust library raises plain Exception for a damaged file
+        reason = " ".join(str(error).split()).split(". ")[0].rstrip(".")[:200]
+        if os.path.isdir(name_or_path):  # unlike Path.is_dir, this raises nothing for an overlong name
+            raise UserError(
+                f"No tokenizer can be read from {name_or_path!r}, where tokenizer files are missing or damaged "
+                f"({reason}): give a folder with tokenizer files by --tokenizer_path."
+            ) from error
+        raise UserError(
+            f"No tokenizer can be read from {name_or_path!r}, which is no local folder, nor does the hub offer or "
+            f"answer it ({reason}): give a folder with tokenizer files by --tokenizer_path, or connect, with "
+            "`hf auth login` if it is private."
         ) from error
+
+
+def _read(name_or_path: str | Path, **arguments: Any) -> PreTrainedTokenizerBase:
+    # Left unset, trust_remote_code would make transformers ask on the terminal whether to run such code.
+    tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False, **arguments)
+    # Where config.json stands alone, transformers makes up a tokenizer of special tokens and at most a blank.
+    if len(tokenizer.get_vocab().keys() - tokenizer.get_added_vocab().keys()) <= 1:
+        raise ValueError("there is no vocabulary")
+    return tokenizer

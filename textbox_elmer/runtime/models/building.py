@@ -75,7 +75,8 @@ def _canvas_fields(spec: ModelSpec, config: Config, tokenizer: PreTrainedTokeniz
 def _read_config(spec: ModelSpec, path: str, fields: Mapping[str, Any]) -> PreTrainedConfig:
     """Read a checkpoint's configuration and set `fields` in it."""
     try:
-        found = AutoConfig.from_pretrained(path, **hub_arguments(path))
+        # Said outright: unset, transformers asks on the terminal whether to run a checkpoint's own code.
+        found = AutoConfig.from_pretrained(path, trust_remote_code=False, **hub_arguments(path))
     except (OSError, ValueError) as error:
         raise UserError(
             f"No model configuration can be read from {path!r}: it is no folder with a valid config.json, and the hub "
@@ -103,9 +104,11 @@ def _from_pretrained(
     fields.pop("vocab_size", None)
     model_config = _read_config(spec, config["config_path"] or path, fields)
     model_class = ElmerForConditionalGeneration if spec.parallel else AutoModelForSeq2SeqLM
+    trust = {} if spec.parallel else {"trust_remote_code": False}
     try:
         model, report = model_class.from_pretrained(
             path,
+            **trust,
             config=model_config,
             dtype=torch.float32,
             output_loading_info=True,
