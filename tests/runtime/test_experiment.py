@@ -78,7 +78,7 @@ def test_a_saved_configuration_suits_its_checkpoint(workplace: Path) -> None:
 
 
 def test_the_saved_configuration_repeats_the_run(workplace: Path) -> None:
-    first = run_textbox("ELMER", "toy", config_dict=tiny(epochs=1))
+    first = run_textbox("ELMER", "toy", config_dict=tiny(epochs=1, filename="named"))
     second = run_textbox(config_file_list=[f"{first['run']}/config.yaml"])
     assert second["run"] != first["run"]
     assert second["metrics"] == first["metrics"]

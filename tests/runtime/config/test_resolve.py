@@ -188,6 +188,12 @@ def test_an_own_overall_file_that_lacks_something(folders: Path) -> None:
         resolve_config("BART", "mine")
 
 
+def test_textbox_keys_that_ask_for_nothing_are_accepted(tmp_path: Path) -> None:
+    (tmp_path / "theirs.yaml").write_text("efficient_methods: []\nefficient_kwargs: {}\npretrain_task: disabled\n")
+    config = resolve_config("BART", "pydoc", [tmp_path / "theirs.yaml"], {"email": None}, {"multi_seed": False})
+    assert config["efficient_methods"] == []
+
+
 def test_null_for_a_name_does_not_hide_it() -> None:
     assert resolve_config("BART", "pydoc", None, None, {"model": None, "dataset": None}).dataset == "pydoc"
 

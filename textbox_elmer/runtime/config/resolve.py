@@ -56,10 +56,14 @@ class Config(Mapping[str, Any]):
         return {key: value for key, value in self._values.items() if key in fields and key not in KEYS}
 
     def save(self, path: Path) -> None:
-        """Write YAML from which `load` and `--config_files` restore this configuration; never half of it."""
+        """Write YAML from which `load` and `--config_files` restore this configuration; never half of it.
+
+        All but `filename`: a run that is repeated gets a folder of its own.
+        """
+        values = {key: value for key, value in self._values.items() if key != "filename"}
         temporary = path.with_name(f".{path.name}.new")
         try:
-            temporary.write_text(to_yaml(self._values), encoding="utf-8")
+            temporary.write_text(to_yaml(values), encoding="utf-8")
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -127,13 +131,12 @@ def resolve_config(
 def _check_known(
     files: Sequence[tuple[str, Mapping[str, Any]]], typed: Sequence[tuple[str, Mapping[str, Any]]], spec: ModelSpec
 ) -> None:
-    for origin, layer in files:
-        for key in layer:
-            _refuse_not_offered(key, origin)
-    known = {*KEYS, *spec.config_fields(), *(key for _, layer in files for key in layer)}
+    for origin, layer in (*files, *typed):
+        for key, value in layer.items():
+            _refuse_not_offered(key, value, origin)
+    known = {*KEYS, *NOT_OFFERED, *spec.config_fields(), *(key for _, layer in files for key in layer)}
     for origin, layer in typed:
         for key in layer:
-            _refuse_not_offered(key, origin)
             if key in known:
                 continue
             dashes = "--" if origin == COMMAND_LINE else ""
@@ -142,10 +145,11 @@ def _check_known(
             raise UserError(f"Unknown option {dashes}{key} ({origin}): {hint}")
 
 
-def _refuse_not_offered(key: str, origin: str) -> None:
+def _refuse_not_offered(key: str, value: Any, origin: str) -> None:
+    """Refuse what would be ignored; a TextBox key that asks for nothing may stay in a user's file."""
     if key in (FILES, DEBUG):
         raise UserError(f"{key} ({origin}) is an option of the command line alone: leave it out.")
-    if key in NOT_OFFERED:
+    if key in NOT_OFFERED and value and value != "disabled":
         raise UserError(f"{key} ({origin}) is a TextBox key that this version does not offer: leave it out.")
 
 
