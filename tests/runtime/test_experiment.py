@@ -210,6 +210,19 @@ def test_a_killed_training_continues_to_the_same_weights(workplace: Path) -> Non
     assert results["resumed"]["metrics"] == results["whole"]["metrics"]
 
 
+def test_a_kill_costs_no_long_epoch(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints between validations, here after every step: one from amid an epoch continues to the same weights."""
+    monkeypatch.setattr("textbox_elmer.runtime.training.callbacks.SECONDS_BETWEEN_SAVES", 0)
+    whole = run_textbox("ELMER", "toy", config_dict=tiny(max_save=-1, filename="whole"))
+    saved = {path.name for path in (workplace / "saved/whole").glob("checkpoint-*")}
+    assert saved == {f"checkpoint-{step}" for step in range(1, 21)}
+    path = "saved/whole/checkpoint-13"
+    resumed = run_textbox("ELMER", "toy", config_dict=tiny(filename="resumed", model_path=path))
+    assert same_weights(workplace / "saved/whole/checkpoint-20", workplace / "saved/resumed/checkpoint-20")
+    assert same_weights(workplace / "saved/whole/checkpoint_best", workplace / "saved/resumed/checkpoint_best")
+    assert resumed["training"]["best_step"] == whole["training"]["best_step"]
+
+
 def test_another_dataset_takes_the_weights_alone(workplace: Path) -> None:
     run_textbox("ELMER", "toy", config_dict=tiny(epochs=1, do_test=False, filename="first"))
     (workplace / "dataset" / "toy").rename(workplace / "dataset" / "other")

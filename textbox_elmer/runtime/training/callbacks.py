@@ -8,6 +8,8 @@ from transformers import ProgressCallback, TrainerCallback, TrainerControl, Trai
 
 logger = logging.getLogger(__name__)
 
+SECONDS_BETWEEN_SAVES = 300
+
 
 class EveryNthEpoch(TrainerCallback):
     """Validate and save after every `epochs`-th epoch, and after the last, instead of after each."""
@@ -39,6 +41,23 @@ class StopWhenWorse(TrainerCallback):
         if since_best > self.patience:
             logger.info("Stopping early: %d validations since the best one.", since_best)
             control.should_training_stop = True
+
+
+class SaveBetweenValidations(TrainerCallback):
+    """Save a checkpoint when the last one is `SECONDS_BETWEEN_SAVES` old, so that a kill never costs a long epoch."""
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.saved_at = time.monotonic()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        # The processes of a distributed run have clocks of their own and must not disagree about a save.
+        if args.world_size == 1 and time.monotonic() - self.saved_at >= SECONDS_BETWEEN_SAVES:
+            control.should_save = True
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.saved_at = time.monotonic()
 
 
 class ProgressBars(ProgressCallback):

@@ -22,7 +22,13 @@ from textbox_elmer.runtime.metrics import evaluate
 from textbox_elmer.runtime.models.registry import ModelSpec
 from textbox_elmer.runtime.training import checkpoints
 from textbox_elmer.runtime.training.arguments import training_arguments
-from textbox_elmer.runtime.training.callbacks import EveryNthEpoch, PlainProgress, ProgressBars, StopWhenWorse
+from textbox_elmer.runtime.training.callbacks import (
+    EveryNthEpoch,
+    PlainProgress,
+    ProgressBars,
+    SaveBetweenValidations,
+    StopWhenWorse,
+)
 from textbox_elmer.runtime.training.optimizers import optimizer_and_arguments
 from textbox_elmer.runtime.training.schedule import build_schedule
 from textbox_elmer.runtime.training.selection import selects_by_loss, validation_score
@@ -80,6 +86,7 @@ class HostTrainer(Seq2SeqTrainer):
             self.remove_callback(ProgressCallback)
             self.add_callback(ProgressBars())
         self.add_callback(PlainProgress())
+        self.add_callback(SaveBetweenValidations())
         if config["valid_strategy"] == "epoch" and config["valid_steps"] > 1:
             self.add_callback(EveryNthEpoch(config["valid_steps"]))
         if config["stopping_steps"] and eval_dataset is not None:
