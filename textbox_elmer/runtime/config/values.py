@@ -118,7 +118,7 @@ def read_option(name: str, text: str) -> Any:
     if _holds_text(name):
         return None if text in NULLS else text
     try:
-        value = yaml.load(text, Loader=Loader)
+        value = Loader(text).get_single_data()
     except YAML_ERRORS as error:
         if text.lstrip()[:1] not in ("[", "{"):
             return text
