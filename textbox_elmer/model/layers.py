@@ -115,9 +115,11 @@ class DecoderLayer(PostNormLayer):
         self.encoder_attn = Attention(config.d_model, config.decoder_attention_heads, config.attention_dropout)
         self.encoder_attn_layer_norm = nn.LayerNorm(config.d_model)
 
-    def forward(self, hidden: Tensor, encoder_states: Tensor, encoder_mask: Tensor | None) -> Tensor:
+    def forward(
+        self, hidden: Tensor, encoder_states: Tensor, encoder_mask: Tensor | None, canvas_mask: Tensor | None = None
+    ) -> Tensor:
         """Map states `[batch, target_length, width]` to the next layer's."""
-        hidden = self.attend_self(hidden, mask=None)
+        hidden = self.attend_self(hidden, canvas_mask)
         attended = self.encoder_attn(hidden, encoder_states, encoder_mask)
         return self.feed_forward(self.encoder_attn_layer_norm(hidden + self.dropout(attended)))
 

@@ -10,10 +10,18 @@ from .canvas import IGNORED
 
 
 def token_loss(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Return the mean cross-entropy in nats of `[..., vocabulary]` logits over the labels that are not -100."""
-    return F.cross_entropy(
-        logits.flatten(0, -2), labels.flatten(), ignore_index=IGNORED, label_smoothing=label_smoothing
-    )
+    """Return the mean cross-entropy in nats of `[..., vocabulary]` logits over the labels that are not -100.
+
+    Without such labels it is 0, as is its gradient: a process of a distributed run may have no token to learn from.
+    """
+    logits, labels = logits.flatten(0, -2), labels.flatten()
+    total = F.cross_entropy(logits, labels, ignore_index=IGNORED, label_smoothing=label_smoothing, reduction="sum")
+    return total / token_count(labels).clamp(min=1)
+
+
+def token_count(labels: Tensor) -> Tensor:
+    """Return how many labels are not -100, as a tensor without dimensions."""
+    return (labels != IGNORED).sum()
 
 
 def losses_of_all_exits(exits: Sequence[Tensor], labels: Tensor, label_smoothing: float) -> Tensor:

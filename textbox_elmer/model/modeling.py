@@ -149,6 +149,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         labels: Tensor | None = None,
         exit_layers: Tensor | None = None,
         decoder_input_ids: Tensor | None = None,
+        decoder_attention_mask: Tensor | None = None,
         label_smoothing: float = 0.0,
         return_dict: bool = True,
     ) -> ElmerOutput | tuple:
@@ -163,6 +164,8 @@ class ElmerForConditionalGeneration(PreTrainedModel):
                 language modeling, section 3.3 of the paper, whatever `exit_mode` says.
             decoder_input_ids: the canvas, `[batch, target_length]`; by default one of the labels' length (or
                 `exit_layers`'s, or `config.canvas_length`).
+            decoder_attention_mask: 1 on each text's own canvas, 0 beyond it, `[batch, target_length]`, for canvases of
+                different lengths in one batch.
             label_smoothing: probability spread evenly over the vocabulary in the loss.
 
         Raises:
@@ -182,7 +185,10 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         if exit_layers is None and mode == "hard" and self.training:
             # Training must meet copied states too, at every layer.
             exit_layers = torch.randint_like(decoder_input_ids, self.config.decoder_layers)
-        exits = self._decode(decoder_input_ids, encoder_states, encoder_mask, mode, labels, exit_layers)
+        canvas_mask = None
+        if decoder_attention_mask is not None:
+            canvas_mask = additive_mask(decoder_attention_mask, encoder_states.dtype)
+        exits = self._decode(decoder_input_ids, encoder_states, encoder_mask, mode, labels, exit_layers, canvas_mask)
         output = ElmerOutput(
             logits=exits.logits, exit_layers=exits.exit_layers, encoder_last_hidden_state=encoder_states
         )
@@ -212,11 +218,13 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         exit_mode: str,
         labels: Tensor | None = None,
         exit_layers: Tensor | None = None,
+        canvas_mask: Tensor | None = None,
         exit_threshold: float | None = None,
     ) -> Exits:
         """Run the decoder over a canvas `[batch, target_length]` under one of the exit rules of `exits`."""
         decoder = self.model.decoder
-        layers = [partial(layer, encoder_states=encoder_states, encoder_mask=encoder_mask) for layer in decoder.layers]
+        attended = {"encoder_states": encoder_states, "encoder_mask": encoder_mask, "canvas_mask": canvas_mask}
+        layers = [partial(layer, **attended) for layer in decoder.layers]
         run = (layers, decoder.embed(canvas), self.lm_head, self.final_logits_bias)
         if exit_layers is not None:
             if exit_layers.min() < 0 or exit_layers.max() >= len(layers):

@@ -4,8 +4,8 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,9 @@ from textbox_elmer.runtime.data import (
     find_dataset,
     load_split,
     load_tokenizer,
+    quick_test_limit,
     train_tokenizer,
+    training_texts,
 )
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.generation import generate_ids
@@ -34,24 +36,30 @@ from textbox_elmer.runtime.logs import log_to_console, log_to_file
 from textbox_elmer.runtime.metrics import check_metrics, metric_names
 from textbox_elmer.runtime.models.building import build_model
 from textbox_elmer.runtime.models.registry import ModelSpec, find_model
+from textbox_elmer.runtime.pretraining import check_pretraining, prepare_pretraining
+from textbox_elmer.runtime.processes import Processes
 from textbox_elmer.runtime.results import library_versions, save_results, show_results
 from textbox_elmer.runtime.run_folder import make_run_folder
 from textbox_elmer.runtime.training import HostTrainer, checkpoints
 from textbox_elmer.runtime.training.optimizers import optimizer_and_arguments
+from textbox_elmer.runtime.training.pretraining import PretrainingTrainer
 from textbox_elmer.runtime.training.schedule import check_schedule
 from textbox_elmer.runtime.training.selection import check_selection
 
 logger = logging.getLogger(__name__)
 
-QUICK_TEST_EXAMPLES = 32
-
 
 @dataclass
-class Data:
-    """The splits that a run needs, as text and as ids; None for those that it does not."""
+class Job:
+    """What a run works on and with; None or empty where it needs none."""
 
-    texts: dict[str, Split]
-    ids: dict[str, Dataset]
+    tokenizer: PreTrainedTokenizerBase
+    model: PreTrainedModel
+    collator: Callable
+    train: Any
+    valid: Any
+    test: Dataset | None = None
+    texts: Mapping[str, Split] = field(default_factory=dict)
 
     def references(self, split: str) -> list[str | list[str]]:
         """Return a split's references, none if the run does without the split."""
@@ -61,7 +69,8 @@ class Data:
 def run_experiment(config: Config, command: str) -> dict[str, Any]:
     """Train, validate and test as configured; return what is also written to results.json.
 
-    Nothing is written before data, tokenizer and model have proved sound.
+    Nothing is written before data, tokenizer and model have proved sound. Of several processes (torchrun, accelerate)
+    each trains on its share and the main one writes.
 
     Args:
         config: a resolved configuration.
@@ -70,51 +79,54 @@ def run_experiment(config: Config, command: str) -> dict[str, Any]:
     Raises:
         UserError: whatever the user can put right.
     """
-    log_to_console(config["state"])
     _choose_device(config)
+    processes = Processes(config["use_gpu"])
+    log_to_console(config["state"] if processes.is_main else "error")
     spec = find_model(config.model)
-    _check(config)
+    _check(config, spec)
     set_seed(config["seed"])
     if config["reproducibility"]:
         torch.backends.cudnn.deterministic = True
-    data, tokenizer = _load_data(config)
-    model = build_model(config, spec, tokenizer)
-    for name, split in data.texts.items():
-        data.ids[name] = encode_split(split, tokenizer, config)
-    _try_generation(model, spec, config, data)
-    run = make_run_folder(config)
-    log_to_file(run / "run.log")
-    config.save(run / checkpoints.SAVED_CONFIG)
-    logger.info("%s\n%s", command, format_config(config))
-    logger.info("%s with %s parameters, run folder %s", spec.name, f"{model.num_parameters():,}", run)
-    trainer = HostTrainer(
+    job = _pretraining(config, spec, processes) if config.pretrains else _fine_tuning(config, spec, processes)
+    run = processes.from_main(make_run_folder(config) if processes.is_main else None)
+    if processes.is_main:
+        log_to_file(run / "run.log")
+        config.save(run / checkpoints.SAVED_CONFIG)
+        logger.info("%s\n%s", command, format_config(config))
+        logger.info("%s with %s parameters, run folder %s", spec.name, f"{job.model.num_parameters():,}", run)
+    trainer = (PretrainingTrainer if config.pretrains else HostTrainer)(
         config,
         spec,
         run,
-        model,
-        tokenizer,
-        _collator(config, spec, tokenizer),
-        train_dataset=data.ids.get("train"),
-        eval_dataset=data.ids.get("valid"),
-        references=data.references("valid"),
-        callbacks=_trackers(config, run),
+        job.model,
+        job.tokenizer,
+        job.collator,
+        train_dataset=job.train,
+        eval_dataset=job.valid,
+        references=job.references("valid"),
+        callbacks=_trackers(config, run) if processes.is_main else (),
     )
     results = {"model": config.model, "dataset": config.dataset, "run": str(run), "command": command}
     results |= {"seed": config["seed"], "versions": library_versions()}
+    if config.pretrains:
+        results["pretrain_task"] = config["pretrain_task"]
     if config["do_train"]:
         results["training"] = _train(trainer, config, run)
-    texts: list[str] = []
     if config["do_test"]:
-        results |= _test(trainer, config, data)
-        texts = trainer.texts
-    save_results(run, results, texts)
+        results |= _test(trainer, config, job)
+    if processes.is_main:
+        _write(results, trainer.texts, job, run, config)
+    return results
+
+
+def _write(results: dict[str, Any], texts: list[str], job: Job, run: Path, config: Config) -> None:
+    save_results(run, results, texts if config["do_test"] else [])
     if config["max_save"] == 0:
         for path in (*checkpoints.checkpoints(run), run / checkpoints.BEST):
             shutil.rmtree(path, ignore_errors=True)
-    if texts:
-        show_results(results, data.texts["test"].source, data.references("test"), texts)
+    if config["do_test"]:
+        show_results(results, job.texts["test"].source, job.references("test"), texts)
     logger.info("Results are in %s", run)
-    return results
 
 
 def _choose_device(config: Config) -> None:
@@ -124,9 +136,11 @@ def _choose_device(config: Config) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(config["gpu_id"])
 
 
-def _check(config: Config) -> None:
+def _check(config: Config, spec: ModelSpec) -> None:
     """Find what can be found wrong with a configuration alone, before anything is read or made."""
-    if not (config["do_train"] or config["do_test"]):
+    if config.pretrains:
+        check_pretraining(config, spec)
+    elif not (config["do_train"] or config["do_test"]):
         raise UserError("Nothing to do: both do_train and do_test are False.")
     check_metrics(config)
     check_selection(config)
@@ -136,36 +150,44 @@ def _check(config: Config) -> None:
         raise UserError(f"wandb={config['wandb']} needs the package wandb: pip install wandb.")
 
 
-def _load_data(config: Config) -> tuple[Data, PreTrainedTokenizerBase]:
+def _pretraining(config: Config, spec: ModelSpec, processes: Processes) -> Job:
+    parts = prepare_pretraining(config, spec, processes)
+    return Job(parts.tokenizer, parts.model, parts.collator, parts.train, parts.valid)
+
+
+def _fine_tuning(config: Config, spec: ModelSpec, processes: Processes) -> Job:
     folder = find_dataset(config["data_path"], config.dataset)
     wanted = {
         "train": config["do_train"],
         "valid": config["do_train"] and config["do_valid"],
         "test": config["do_test"],
     }
-    quick = config["quick_test"]
-    limit = QUICK_TEST_EXAMPLES if quick is True else int(quick or 0)
+    limit = quick_test_limit(config["quick_test"])
     texts = {name: load_split(folder, name, limit) for name, needed in wanted.items() if needed}
+    with processes.main_first():  # the others find its work in the cache
+        tokenizer = _tokenizer(config, folder)
+        model = build_model(config, spec, tokenizer)
+        ids = {name: encode_split(split, tokenizer, config) for name, split in texts.items()}
+    _try_generation(model, spec, config, next(iter(ids.values())))
+    if spec.parallel:
+        collator: Callable = CanvasCollator(tokenizer.pad_token_id, tokenizer.bos_token_id, config["tgt_len"])
+    else:
+        collator = Seq2SeqCollator(tokenizer.pad_token_id)
+    return Job(tokenizer, model, collator, ids.get("train"), ids.get("valid"), ids.get("test"), texts)
+
+
+def _tokenizer(config: Config, folder: Path) -> PreTrainedTokenizerBase:
     path = config["tokenizer_path"] or config["model_path"]
     if path is not None:
-        tokenizer = load_tokenizer(str(path), **(config["tokenizer_kwargs"] or {}))
-    else:
-        logger.info("Training a tokenizer on %s", folder)
-        tokenizer = train_tokenizer(folder, config["vocab_size"])
-    return Data(texts, {}), tokenizer
+        return load_tokenizer(str(path), **(config["tokenizer_kwargs"] or {}))
+    logger.info("Training a tokenizer on %s", folder)
+    return train_tokenizer(training_texts(folder), config["vocab_size"])
 
 
-def _try_generation(model: PreTrainedModel, spec: ModelSpec, config: Config, data: Data) -> None:
+def _try_generation(model: PreTrainedModel, spec: ModelSpec, config: Config, ids: Dataset) -> None:
     """Generate for one source, so that unsuitable options are found before the training and not after it."""
-    source = next(iter(data.ids.values()))[:1]["source_ids"]
-    input_ids = torch.tensor(source)
+    input_ids = torch.tensor(ids[:1]["source_ids"])
     generate_ids(model.eval(), spec, config, input_ids, torch.ones_like(input_ids))
-
-
-def _collator(config: Config, spec: ModelSpec, tokenizer: PreTrainedTokenizerBase) -> Callable:
-    if spec.parallel:
-        return CanvasCollator(tokenizer.pad_token_id, tokenizer.bos_token_id, canvas_length=config["tgt_len"])
-    return Seq2SeqCollator(tokenizer.pad_token_id)
 
 
 def _trackers(config: Config, run: Path) -> list[TrainerCallback]:
@@ -182,11 +204,12 @@ def _train(trainer: HostTrainer, config: Config, run: Path) -> dict[str, Any]:
     if resumed is not None:
         logger.info("Continuing the training of %s", resumed)
         best = checkpoints.best_of_stopped_run(resumed)
-        if best is not None and resumed.parent.resolve() != run.resolve():
+        if best is not None and resumed.parent.resolve() != run.resolve() and trainer.is_world_process_zero():
             checkpoints.publish_best(best, run)
     start = time.monotonic()
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     seconds = time.monotonic() - start
+    trainer.accelerator.wait_for_everyone()
     best = run / checkpoints.BEST / "model.safetensors"
     if best.is_file():
         trainer.model.load_state_dict(load_file(best), strict=False)
@@ -206,16 +229,15 @@ def _resumed_checkpoint(config: Config) -> Path | None:
     return Path(path)
 
 
-def _test(trainer: HostTrainer, config: Config, data: Data) -> dict[str, Any]:
-    scores = trainer.test(data.ids["test"], data.references("test"))
-    layers = torch.cat(trainer.exit_layers) if trainer.exit_layers else torch.empty(0)
+def _test(trainer: HostTrainer, config: Config, job: Job) -> dict[str, Any]:
+    scores = trainer.test(job.test, job.references("test"))
     return {
         "metrics": {name: scores[name] for name in metric_names(config)},
         "loss": scores["loss"],
         "decoding": {
-            "ms_per_example": 1000 * trainer.decoding_seconds / len(data.ids["test"]),
-            "examples": len(data.ids["test"]),
+            "ms_per_example": 1000 * trainer.decoding_seconds / trainer.decoded,
+            "examples": len(job.test),
             "batch_size": config["eval_batch_size"],
         },
-        "mean_exit_layer": layers.float().mean().item() if layers.numel() else None,
+        "mean_exit_layer": trainer.mean_exit_layer(),
     }

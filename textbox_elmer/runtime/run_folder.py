@@ -21,7 +21,8 @@ def make_run_folder(config: Config) -> Path:
     try:
         if config["filename"] is not None:
             return _named(parent / config["filename"], config["model_path"])
-        stem = f"{config.model}-{config.dataset}-{time.strftime(TIME_FORMAT)}"
+        dataset = config.dataset.replace("/", "-").replace(":", "-")  # owner/name:configuration on the hub
+        stem = f"{config.model}-{dataset}-{time.strftime(TIME_FORMAT)}"
         for attempt in range(1, 1000):
             run = parent / (stem if attempt == 1 else f"{stem}-{attempt}")
             try:

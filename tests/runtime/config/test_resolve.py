@@ -85,7 +85,7 @@ def test_a_checkpoint_brings_its_own_sizes(tmp_path: Path) -> None:
     assert resolve_config(config_file_list=[tmp_path / "config.yaml"]).model_fields() == {"exit_mode": "hard"}
 
 
-LEFT_OUT = ("efficient_methods", "efficient_kwargs", "pretrain_task", "multi_seed", "space", "email")
+LEFT_OUT = ("efficient_methods", "efficient_kwargs", "multi_seed", "space", "email")
 LEFT_OUT += ("is_chinese_task", "lightweight_tuning")
 
 

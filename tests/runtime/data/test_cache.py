@@ -12,7 +12,7 @@ import pyarrow
 import pytest
 from transformers import PreTrainedTokenizerBase
 
-from textbox_elmer.runtime.data import Split, encode_split, load_tokenizer, train_tokenizer
+from textbox_elmer.runtime.data import Split, encode_split, load_tokenizer, train_tokenizer, training_texts
 from textbox_elmer.runtime.data.cache import cached, content_key
 
 TOKENIZER = Path(__file__).parents[2] / "fixtures" / "textbox" / "tokenizer"
@@ -129,12 +129,12 @@ def test_a_cache_that_lost_a_file_is_made_again(tokenizer: PreTrainedTokenizerBa
 def test_a_damaged_tokenizer_is_trained_again(tmp_path: Path) -> None:
     (tmp_path / "train.src").write_text("the cat sat\n")
     (tmp_path / "train.tgt").write_text("the cat\n")
-    sound = train_tokenizer(tmp_path, 300, tmp_path / "cache").backend_tokenizer.to_str()
+    sound = train_tokenizer(training_texts(tmp_path), 300, tmp_path / "cache").backend_tokenizer.to_str()
     (path,) = tmp_path.glob("cache/*/tokenizer.json")
     path.write_text(path.read_text()[:100])
-    assert train_tokenizer(tmp_path, 300, tmp_path / "cache").backend_tokenizer.to_str() == sound
+    assert train_tokenizer(training_texts(tmp_path), 300, tmp_path / "cache").backend_tokenizer.to_str() == sound
     path.unlink()
-    assert train_tokenizer(tmp_path, 300, tmp_path / "cache").backend_tokenizer.to_str() == sound
+    assert train_tokenizer(training_texts(tmp_path), 300, tmp_path / "cache").backend_tokenizer.to_str() == sound
 
 
 def save(made: str, folder: Path) -> None:

@@ -62,6 +62,9 @@ KEYS: dict[str, Key] = {
     **_keys(
         "Training",
         do_train=("bool", "train"),
+        pretrain_task=("str", "pre-train on raw text instead of fine-tuning", _one_of("disabled", "lplm", "denoising")),
+        mask_ratio=("float", "pre-training: share of a text's words that are hidden", PROBABILITY),
+        poisson_lambda=("float", "pre-training: mean length of a hidden span in words", ABOVE_ZERO),
         do_valid=("bool", "validate during training and keep the best checkpoint"),
         epochs=("int", "passes over the training data", POSITIVE),
         max_steps=("int", "optimizer steps, instead of epochs", POSITIVE),
@@ -81,6 +84,7 @@ KEYS: dict[str, Key] = {
         stopping_steps=("int", "validations without a new best before stopping; 0 never stops", NOT_NEGATIVE),
         max_save=("int", "checkpoints kept, checkpoint_best among them; -1 keeps all", {"minimum": -1}),
         resume_training=("bool", "go on when model_path is a checkpoint of a stopped training"),
+        dataloader_num_workers=("int", "processes that prepare batches beside the training", NOT_NEGATIVE),
         find_unused_parameters=("bool", "for distributed runs whose loss leaves parameters out"),
     ),
     **_keys(
@@ -120,6 +124,8 @@ KEYS: dict[str, Key] = {
         "Dataset",
         dataset=("str", "the dataset's folder below data_path"),
         data_path=("str", "where datasets lie"),
+        pack_texts=("bool", "pre-training: put short texts together until they fill src_len"),
+        skip_bad_files=("bool", "pre-training: leave out files that cannot be read"),
         src_len=("int", "longest source in tokens, prompts and special tokens included", POSITIVE),
         tgt_len=("int", "longest target in tokens, special tokens included; the canvas's length", POSITIVE),
         truncate=("str", "which end of a long text goes", _one_of("tail", "head")),
@@ -142,6 +148,7 @@ MODEL_KEYS: dict[str, Key] = _keys(
 # What no run can do without: null is refused for these.
 REQUIRED = (
     *("seed", "state", "saved_dir", "data_path", "src_len", "tgt_len", "truncate"),
+    *("pretrain_task", "mask_ratio", "poisson_lambda", "dataloader_num_workers"),
     *("epochs", "train_batch_size", "accumulation_steps", "learning_rate", "optimizer"),
     *("valid_strategy", "valid_steps", "eval_batch_size", "metrics", "multiref_strategy", "smoothing_function"),
     *("bleu_type", "rouge_type", "meteor_type", "chrf_type"),
@@ -153,7 +160,6 @@ NOT_OFFERED = frozenset(
         "efficient_methods",
         "efficient_kwargs",
         "efficient_unfreeze_model",
-        "pretrain_task",
         "multi_seed",
         "space",
         "algo",

@@ -46,6 +46,11 @@ class Config(Mapping[str, Any]):
         """The dataset's name."""
         return self._values["dataset"]
 
+    @property
+    def pretrains(self) -> bool:
+        """Whether this is a run on raw text."""
+        return self["pretrain_task"] not in (None, "disabled")
+
     def origin(self, key: str) -> str | None:
         """Return what set a key: a file's path, "config_dict" or "command line"."""
         return self._origins.get(key)
@@ -122,6 +127,8 @@ def resolve_config(
             origins[key] = origin
     values["model"], values["dataset"] = spec.name, named["dataset"]
     check_required(values, origins)
+    if values["pretrain_task"] != "disabled":
+        _set_for_pretraining(values, origins)
     _show_adafactor_rate(values, origins)
     if values.get("model_path") is not None and found[1]:
         _drop_scratch_sizes(values, origins, spec, str(found[1]))
@@ -158,6 +165,13 @@ def _drop_scratch_sizes(values: dict[str, Any], origins: dict[str, str], spec: M
     for key in spec.config_fields() - set(KEYS):
         if origins.get(key) == model_file:
             del values[key], origins[key]
+
+
+def _set_for_pretraining(values: dict[str, Any], origins: dict[str, str]) -> None:
+    """Set what TextBox's pre-training implies: no test, the validation loss selects, targets as long as sources."""
+    implied = {"do_test": False, "metrics_for_best_model": ["loss"], "tgt_len": values["src_len"]}
+    values |= implied
+    origins |= dict.fromkeys(implied, "pretrain_task")
 
 
 def _show_adafactor_rate(values: dict[str, Any], origins: Mapping[str, str]) -> None:

@@ -1,9 +1,9 @@
 """Data: reading a dataset's files, tokenizing them once, making batches."""
 
 from textbox_elmer.runtime.data.collator import CanvasCollator, Seq2SeqCollator
-from textbox_elmer.runtime.data.folder import Split, find_dataset, load_split
-from textbox_elmer.runtime.data.tokenization import encode_split, special_token_frame
-from textbox_elmer.runtime.data.tokenizer import load_tokenizer, train_tokenizer
+from textbox_elmer.runtime.data.folder import Split, find_dataset, load_split, quick_test_limit
+from textbox_elmer.runtime.data.tokenization import encode_split, fingerprint, special_token_frame
+from textbox_elmer.runtime.data.tokenizer import load_tokenizer, train_tokenizer, training_texts
 
 __all__ = [
     "CanvasCollator",
@@ -11,8 +11,11 @@ __all__ = [
     "Split",
     "encode_split",
     "find_dataset",
+    "fingerprint",
     "load_split",
     "load_tokenizer",
+    "quick_test_limit",
     "special_token_frame",
     "train_tokenizer",
+    "training_texts",
 ]

@@ -8,6 +8,7 @@ from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.suggest import nearest
 
 GENERATED = "pydoc"
+QUICK_TEST_EXAMPLES = 32
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ def find_dataset(data_path: str | Path, dataset: str) -> Path:
     )
 
 
-def load_split(folder: Path, split: str, limit: int = 0) -> Split:
-    """Read a split's first `limit` examples (0: all).
+def load_split(folder: Path, split: str, limit: int | None = None) -> Split:
+    """Read a split's first `limit` examples, by default all.
 
     A source is always one text: a source line that looks like a list stays as it is.
 
@@ -62,9 +63,12 @@ def load_split(folder: Path, split: str, limit: int = 0) -> Split:
             f"{str(source_path)!r} has {len(sources)} lines but {str(target_path)!r} has {len(targets)}: "
             "line n of one must belong to line n of the other."
         )
-    if limit:
-        sources, targets = sources[:limit], targets[:limit]
-    return Split(split, [_source(line) for line in sources], [parse_line(line) for line in targets])
+    return Split(split, [_source(line) for line in sources[:limit]], [parse_line(line) for line in targets[:limit]])
+
+
+def quick_test_limit(quick_test: bool | int | None) -> int | None:
+    """Return how many examples of a split TextBox's `quick_test` asks for; None: all."""
+    return QUICK_TEST_EXAMPLES if quick_test is True else int(quick_test or 0) or None
 
 
 def _source(line: str) -> str:

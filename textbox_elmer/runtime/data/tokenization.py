@@ -98,7 +98,7 @@ def encode_split(
             raise ValueError(f"{len(ids)} rows instead of {len(targets)}")
         return ids
 
-    key = content_key(FORMAT, split.source, targets, _fingerprint(tokenizer), settings)
+    key = content_key(FORMAT, split.source, targets, fingerprint(tokenizer), settings)
     return cached(f"ids-{key}", cache_dir, encode, lambda ids, folder: ids.save_to_disk(folder), load)
 
 
@@ -108,7 +108,7 @@ def _ids(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[
     )["input_ids"]
 
 
-def _fingerprint(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+def fingerprint(tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """Return all that decides a tokenizer's ids."""
     if tokenizer.is_fast:
         return [tokenizer.backend_tokenizer.to_str()]

@@ -1,7 +1,6 @@
 """The tokenizer: a checkpoint's own, or one trained on the dataset."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +12,22 @@ from textbox_elmer.runtime.data.folder import load_split
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.hub import hub_arguments
 
-FORMAT = 2  # of the cached tokenizer
+FORMAT = 3  # of the cached tokenizer
 SPECIAL_TOKENS = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
 MASK = AddedToken("<mask>", lstrip=True, special=True)  # takes the blank before it, as BART's does
 
 
-def train_tokenizer(folder: Path, vocab_size: int, cache_dir: Path | None = None) -> PreTrainedTokenizerBase:
-    """Train a byte-level BPE of at most `vocab_size` tokens on a dataset's train.src and train.tgt, or find it cached.
+def train_tokenizer(texts: list[str], vocab_size: int, cache_dir: Path | None = None) -> PreTrainedTokenizerBase:
+    """Train a byte-level BPE of at most `vocab_size` tokens on some texts, or find it cached.
 
     Its special tokens are `<s> <pad> </s> <unk> <mask>`, ids 0 to 4, and every text becomes `<s> … </s>`, as BART's.
 
     Raises:
-        UserError: a missing or unreadable file, a vocabulary too small for the 256 bytes.
+        UserError: a vocabulary too small for the 256 bytes.
     """
     smallest = len(SPECIAL_TOKENS) + 1 + len(pre_tokenizers.ByteLevel.alphabet())
     if vocab_size < smallest:
         raise UserError(f"vocab_size is {vocab_size}, but bytes and special tokens alone are {smallest}: raise it.")
-    split = load_split(folder, "train")
-
-    def texts() -> Iterator[str]:
-        yield from split.source
-        for target in split.target:
-            yield from [target] if isinstance(target, str) else target
 
     def train() -> PreTrainedTokenizerBase:
         tokenizer = Tokenizer(models.BPE())
@@ -46,7 +39,7 @@ def train_tokenizer(folder: Path, vocab_size: int, cache_dir: Path | None = None
             initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
             show_progress=False,
         )
-        tokenizer.train_from_iterator(texts(), trainer)
+        tokenizer.train_from_iterator(iter(texts), trainer)
         frame = [(token, tokenizer.token_to_id(token)) for token in ("</s>", "<s>")]
         tokenizer.post_processor = processors.RobertaProcessing(*frame, trim_offsets=True, add_prefix_space=False)
         return PreTrainedTokenizerFast(
@@ -58,8 +51,20 @@ def train_tokenizer(folder: Path, vocab_size: int, cache_dir: Path | None = None
             **SPECIAL_TOKENS,
         )
 
-    key = content_key(FORMAT, split.source, split.target, vocab_size)
+    key = content_key(FORMAT, texts, vocab_size)
     return cached(f"tokenizer-{key}", cache_dir, train, lambda made, path: made.save_pretrained(path), _read)
+
+
+def training_texts(folder: Path) -> list[str]:
+    """Return what a dataset's own tokenizer learns from: train.src and all references of train.tgt.
+
+    Raises:
+        UserError: a missing or unreadable file.
+    """
+    split = load_split(folder, "train")
+    return split.source + [
+        text for target in split.target for text in ([target] if isinstance(target, str) else target)
+    ]
 
 
 def load_tokenizer(name_or_path: str, **tokenizer_kwargs: Any) -> PreTrainedTokenizerBase:

@@ -20,7 +20,9 @@ def training_arguments(
     """Translate a resolved configuration; `epoch_steps` is the number of optimizer steps in an epoch."""
     strategy = {"epoch": "epoch", "step": "steps"}[config["valid_strategy"]]
     by_loss = selects_by_loss(config)
-    unused_parameters = config["find_unused_parameters"] or (spec.parallel and config["exit_mode"] in ("hard", "last"))
+    # ELMER's concat_head serves soft exit alone.
+    without_soft_exit = config["pretrain_task"] == "lplm" or config["exit_mode"] in ("hard", "last")
+    unused_parameters = config["find_unused_parameters"] or (spec.parallel and without_soft_exit)
     return Seq2SeqTrainingArguments(
         output_dir=str(run),
         per_device_train_batch_size=config["train_batch_size"],
@@ -41,9 +43,11 @@ def training_arguments(
         disable_tqdm=config["disable_tqdm"] or not sys.stderr.isatty(),
         report_to="none",
         seed=config["seed"],
-        use_cpu=not config["use_gpu"],
+        # Said outright where there is none: accelerate would otherwise not join the processes of a launcher.
+        use_cpu=not (config["use_gpu"] and torch.accelerator.is_available()),
         remove_unused_columns=False,
         label_names=["labels"],
+        dataloader_num_workers=config["dataloader_num_workers"],
         dataloader_pin_memory=config["use_gpu"] and torch.cuda.is_available(),
         ddp_find_unused_parameters=unused_parameters,
     )

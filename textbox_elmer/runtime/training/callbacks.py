@@ -4,11 +4,13 @@ import logging
 import time
 from typing import Any
 
+from accelerate.utils import broadcast_object_list
 from transformers import ProgressCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_SAVES = 300
+STEPS_BETWEEN_QUESTIONS = 20
 
 
 class EveryNthEpoch(TrainerCallback):
@@ -52,8 +54,11 @@ class SaveBetweenValidations(TrainerCallback):
         self.saved_at = time.monotonic()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        # The processes of a distributed run have clocks of their own and must not disagree about a save.
-        if args.world_size == 1 and time.monotonic() - self.saved_at >= SECONDS_BETWEEN_SAVES:
+        due = time.monotonic() - self.saved_at >= SECONDS_BETWEEN_SAVES
+        if args.world_size > 1:
+            # Processes have clocks of their own and must not disagree about a save: the main one decides, now and then.
+            due = state.global_step % STEPS_BETWEEN_QUESTIONS == 0 and broadcast_object_list([due])[0]
+        if due:
             control.should_save = True
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 BEST = "checkpoint_best"
 SAVED_CONFIG = "config.yaml"
+# What makes two runs the same training, with the value that older runs did not write down.
+IDENTITY = {"model": None, "dataset": None, "pretrain_task": "disabled"}
 # A checkpoint's files that belong to the run rather than to the model.
 RUN_FILES = ("optimizer.pt", "scheduler.pt", "scaler.pt", "trainer_state.json", "training_args.bin", SAVED_CONFIG)
 
@@ -69,16 +71,16 @@ def best_of_stopped_run(checkpoint: Path) -> Path | None:
 def continues_run(checkpoint: Path, config: Config) -> bool:
     """Say whether `model_path` is a checkpoint of this same training, which then goes on where it stopped.
 
-    A checkpoint of another model or dataset only gives its weights.
+    A checkpoint of another model, dataset or pre-training task only gives its weights.
     """
     if not config["resume_training"] or not (checkpoint / "trainer_state.json").is_file():
         return False
     if not (checkpoint / SAVED_CONFIG).is_file():
         return False
     saved = Config.load(checkpoint / SAVED_CONFIG)
-    same = all(saved.get(key) == config[key] for key in ("model", "dataset"))
+    same = all((saved[key] or default) == config[key] for key, default in IDENTITY.items())
     if not same:
-        logger.info(
-            "%s was trained as %s on %s: taking its weights alone.", checkpoint, saved["model"], saved["dataset"]
-        )
+        task = saved["pretrain_task"] or "disabled"
+        how = "fine-tuned" if task == "disabled" else f"pre-trained by {task}"
+        logger.info("%s is %s, %s on %s: taking its weights alone.", checkpoint, saved["model"], how, saved["dataset"])
     return same

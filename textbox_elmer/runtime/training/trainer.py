@@ -3,18 +3,17 @@
 import logging
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase, Seq2SeqTrainer, TrainerCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-from textbox_elmer.model.canvas import IGNORED
+from textbox_elmer.model.losses import token_count, token_loss
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.generation import generate_ids
@@ -66,7 +65,8 @@ class HostTrainer(Seq2SeqTrainer):
         self.config, self.spec, self.run = config, spec, run
         self.references, self.generates = references, not selects_by_loss(config)
         self._start_decoding()
-        train_steps = -(-len(train_dataset or ()) // (config["train_batch_size"] * config["accumulation_steps"]))
+        examples = len(train_dataset) if isinstance(train_dataset, Sized) else 0
+        train_steps = -(-examples // (config["train_batch_size"] * config["accumulation_steps"]))
         super().__init__(
             model=model,
             args=training_arguments(config, spec, run, train_steps, validates=eval_dataset is not None),
@@ -77,8 +77,8 @@ class HostTrainer(Seq2SeqTrainer):
             compute_metrics=self._score,
             callbacks=list(callbacks),
         )
-        # The losses below are means over a batch, whatever the model's own forward would accept.
-        self.model_accepts_loss_kwargs = False
+        # So that Trainer counts the tokens that `compute_loss` divides by, whatever the model's own forward takes.
+        self.model_accepts_loss_kwargs = True
         self.optimizer_cls_and_kwargs = optimizer_and_arguments(config)
         self.args.weight_decay = self.optimizer_cls_and_kwargs[1]["weight_decay"]
         self.remove_callback(PrinterCallback)
@@ -108,19 +108,28 @@ class HostTrainer(Seq2SeqTrainer):
         return self.lr_scheduler
 
     def compute_loss(
-        self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, **kwargs: Any
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | None = None,
     ) -> Any:
-        """Return the batch's mean loss in nats, smoothed by `label_smoothing` in training only."""
+        """Return the batch's mean loss per token in nats, smoothed by `label_smoothing` in training only.
+
+        In training it is the batch's share of the mean over all tokens of an optimizer step, those of other devices and
+        of other accumulated batches included, so that neither changes what is learnt.
+        """
         smoothing = (self.config["label_smoothing"] or 0.0) if model.training else 0.0
         if self.spec.parallel:
             outputs = model(**inputs, label_smoothing=smoothing)
             loss = outputs.loss
         else:
             outputs = model(**inputs)
-            loss = outputs.loss
-            if smoothing:
-                logits, labels = outputs.logits.flatten(0, 1), inputs["labels"].flatten()
-                loss = F.cross_entropy(logits, labels, ignore_index=IGNORED, label_smoothing=smoothing)
+            loss = token_loss(outputs.logits, inputs["labels"], smoothing)
+        if model.training and num_items_in_batch is not None:
+            # Processes average their gradients, so each multiplies by their number first.
+            share = token_count(inputs["labels"]) * self.accelerator.num_processes / num_items_in_batch
+            loss = loss * share
         return (loss, outputs) if return_outputs else loss
 
     def prediction_step(
@@ -146,6 +155,7 @@ class HostTrainer(Seq2SeqTrainer):
         sequences, exit_layers = generate_ids(model, self.spec, self.config, input_ids, attention_mask)
         _wait_for_device()
         self.decoding_seconds += time.perf_counter() - start
+        self.decoded += len(input_ids)
         if exit_layers is not None:
             self.exit_layers.append(exit_layers[exit_layers >= 0].cpu())
         return sequences
@@ -159,8 +169,15 @@ class HostTrainer(Seq2SeqTrainer):
         metrics = evaluate(self.texts, self.references, self.config)
         return metrics | {"score": validation_score(metrics, self.config)}
 
+    def mean_exit_layer(self) -> float | None:
+        """Return the mean layer that the latest texts' tokens came from, over all processes; None if there is none."""
+        layers = torch.cat(self.exit_layers) if self.exit_layers else torch.empty(0)
+        total = torch.tensor([layers.sum(), layers.numel()], dtype=torch.float64, device=self.args.device)
+        layer_sum, tokens = self.accelerator.reduce(total, reduction="sum").tolist()
+        return layer_sum / tokens if tokens else None
+
     def _start_decoding(self) -> None:
-        self.decoding_seconds, self.exit_layers, self.texts = 0.0, [], []
+        self.decoding_seconds, self.decoded, self.exit_layers, self.texts = 0.0, 0, [], []
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Validate: the loss always, and the metrics too unless the loss alone selects the best checkpoint."""
@@ -179,6 +196,7 @@ class HostTrainer(Seq2SeqTrainer):
         staging = self.run / ".saving"
         try:
             super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()  # each process writes its own random state
             if self.args.should_save:
                 self._publish(staging / f"checkpoint-{self.state.global_step}")
         except Exception as error:  # a full disk surfaces as OSError, RuntimeError, SafetensorError or a Rust error

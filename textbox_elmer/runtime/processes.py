@@ -1,0 +1,34 @@
+"""The processes of one run: one, or those that torchrun or accelerate started."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
+
+T = TypeVar("T")
+
+# The main process may index a corpus or train a tokenizer for long while the others wait.
+PATIENCE = timedelta(hours=12)
+
+
+class Processes:
+    """The processes that run this same code, of which `main` writes what is written once."""
+
+    def __init__(self, use_gpu: bool) -> None:
+        self._state = PartialState(cpu=not (use_gpu and torch.accelerator.is_available()), timeout=PATIENCE)
+        self.count, self.index = self._state.num_processes, self._state.process_index
+        self.is_main = self._state.is_main_process
+
+    @contextmanager
+    def main_first(self) -> Iterator[None]:
+        """Let the main process go through the block before all others."""
+        with self._state.main_process_first():
+            yield
+
+    def from_main(self, value: T) -> T:
+        """Return the main process's value in every process."""
+        return broadcast_object_list([value])[0]
