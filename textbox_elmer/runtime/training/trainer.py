@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase, Seq2SeqTrainer, TrainerCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.trainer_utils import EvalLoopOutput
 
 from textbox_elmer.model.losses import token_count, token_loss
 from textbox_elmer.runtime.config import Config
@@ -183,6 +184,11 @@ class HostTrainer(Seq2SeqTrainer):
         """Validate: the loss always, and the metrics too unless the loss alone selects the best checkpoint."""
         self._start_decoding()
         return super().evaluate(*args, **kwargs)
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
+        """Gather what several processes generated, without the examples that only filled up their last batch."""
+        self.gather_function = self.accelerator.gather_for_metrics
+        return super().evaluation_loop(*args, **kwargs)
 
     def test(self, dataset: Any, references: Sequence[str | list[str]]) -> dict[str, float | str]:
         """Generate for a tokenized test split and return its metrics and loss; the texts are in `texts`."""
