@@ -4,6 +4,7 @@ import errno
 import shlex
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from textbox_elmer.runtime.config import parse_command_line, resolve_config
@@ -20,9 +21,12 @@ Train, test and compare text-generation models, ELMER's parallel decoder first.
       the config files, the command line. --debug shows a traceback when something breaks.
   {program} data pydoc [--data_path=dataset]
       build the dataset pydoc out of the docstrings on this machine
+  {program} bench NAME [--option=value …]
+      measure something beside a peer in the same run: {benches}
 
 Models: {models}. Data: <data_path>/<dataset>/{{train,valid,test}}.{{src,tgt}}, one example a line.
 """
+BENCHES = ("corruption", "corpus_memory", "pretraining_gain")
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -59,9 +63,11 @@ def _explain(error: Exception) -> tuple[str, int]:
 def _dispatch(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         program = "python run_textbox.py" if sys.argv[0].endswith("run_textbox.py") else "textbox-elmer"
-        print(USAGE.format(program=program, models=", ".join(MODELS)))
+        print(USAGE.format(program=program, models=", ".join(MODELS), benches=", ".join(BENCHES)))
     elif arguments[0] == "data":
         _data(arguments[1:])
+    elif arguments[0] == "bench":
+        _bench(arguments[1:])
     else:
         options = parse_command_line(arguments)
         config = resolve_config(None, None, options.pop("config_files", None), None, options)
@@ -76,3 +82,10 @@ def _data(arguments: list[str]) -> None:
     if options:
         raise UserError(f"`data pydoc` has no option --{next(iter(options))}; its one option is --data_path.")
     print(build_pydoc(data_path / "pydoc"))
+
+
+def _bench(arguments: list[str]) -> None:
+    if not arguments or arguments[0] not in BENCHES:
+        raise UserError(f"The command `bench` needs one of {', '.join(BENCHES)}, e.g. bench {BENCHES[0]}.")
+    module = import_module(f"textbox_elmer.bench.{arguments[0]}")
+    module.main(parse_command_line(arguments[1:]))

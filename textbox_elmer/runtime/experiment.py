@@ -169,11 +169,15 @@ def _fine_tuning(config: Config, spec: ModelSpec, processes: Processes) -> Job:
         model = build_model(config, spec, tokenizer)
         ids = {name: encode_split(split, tokenizer, config) for name, split in texts.items()}
     _try_generation(model, spec, config, next(iter(ids.values())))
-    if spec.parallel:
-        collator: Callable = CanvasCollator(tokenizer.pad_token_id, tokenizer.bos_token_id, config["tgt_len"])
-    else:
-        collator = Seq2SeqCollator(tokenizer.pad_token_id)
+    collator = fine_tuning_collator(config, spec, tokenizer)
     return Job(tokenizer, model, collator, ids.get("train"), ids.get("valid"), ids.get("test"), texts)
+
+
+def fine_tuning_collator(config: Config, spec: ModelSpec, tokenizer: PreTrainedTokenizerBase) -> Callable:
+    """Return what makes batches of a dataset's ids for a model."""
+    if spec.parallel:
+        return CanvasCollator(tokenizer.pad_token_id, tokenizer.bos_token_id, canvas_length=config["tgt_len"])
+    return Seq2SeqCollator(tokenizer.pad_token_id)
 
 
 def _tokenizer(config: Config, folder: Path) -> PreTrainedTokenizerBase:

@@ -54,7 +54,8 @@ class SaveBetweenValidations(TrainerCallback):
         self.saved_at = time.monotonic()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        due = time.monotonic() - self.saved_at >= SECONDS_BETWEEN_SAVES
+        # At an epoch's end the validation comes first: a checkpoint from before it would resume without it.
+        due = (state.epoch or 0) % 1 > 0 and time.monotonic() - self.saved_at >= SECONDS_BETWEEN_SAVES
         if args.world_size > 1:
             # Processes have clocks of their own and must not disagree about a save: the main one decides, now and then.
             due = state.global_step % STEPS_BETWEEN_QUESTIONS == 0 and broadcast_object_list([due])[0]
