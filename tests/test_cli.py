@@ -5,13 +5,16 @@ Every row must print exactly one line on stderr, exit with status 2, and leave n
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow
 import pytest
 import torch
+from pyarrow import parquet
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
@@ -106,6 +109,41 @@ def nothing(folder: Path) -> None:
     pass
 
 
+def corpus_of(**files: bytes) -> Callable[[Path], None]:
+    """Replace the dataset by a folder of corpus files, named suffix=content."""
+
+    def spoil(folder: Path) -> None:
+        shutil.rmtree(folder / "dataset" / "toy")
+        (folder / "dataset" / "toy").mkdir()
+        for number, (suffix, content) in enumerate(files.items()):
+            (folder / "dataset" / "toy" / f"{number}.{suffix}").write_bytes(content)
+
+    return spoil
+
+
+def corrupt_parquet(folder: Path) -> None:
+    texts = pyarrow.table({"text": ["A sound text of some words."] * 99})
+    corpus_of(txt=b"Some words.\nMore words.\n")(folder)
+    for name in ("1", "2", "3"):
+        parquet.write_table(texts, folder / "dataset" / "toy" / f"{name}.parquet")
+    path = folder / "dataset" / "toy" / "2.parquet"
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def other_architecture(folder: Path) -> None:
+    """A checkpoint of an ELMER's training, which a BART is to go on with."""
+    path = checkpoint(folder)
+    (path / "trainer_state.json").write_text('{"global_step": 1}')
+    (path / "config.yaml").write_text("model: BART\ndataset: toy\npretrain_task: denoising\n")
+
+
+def bart_without_mask_token(folder: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(FIXTURES / "textbox" / "tokenizer")
+    tokenizer.mask_token = None
+    tokenizer.save_pretrained(folder / "maskless")
+
+
+LPLM = "--pretrain_task=lplm"
 TRAIN = "dataset/toy/train"
 MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
     # what is wrong, how it comes about, what is typed besides, what must be said
@@ -166,6 +204,40 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
         sound_checkpoint,
         ["--model_path=model", "--src_len=100"],
         "the model has 64 positions",
+    ),
+    ("unknown task", nothing, ["--pretrain_task=mlm"], "pretrain_task must be one of disabled, lplm, denoising, not"),
+    ("LPLM for BART", nothing, [LPLM, "--model=BART"], "permutes exit layers, and BART has none"),
+    ("pre-training a test", nothing, [LPLM, "--do_train=False"], "pre-training has no test, and do_train is False"),
+    ("empty corpus", write(f"{TRAIN}.src", b"\n\n"), [LPLM], "The corpus 'dataset/toy/train.src' is empty"),
+    ("empty folder", corpus_of(), [LPLM], "'dataset/toy' holds no corpus: put texts into train.src"),
+    ("digits alone", write(f"{TRAIN}.src", b"1 2\n3 4\n"), [LPLM], "'dataset/toy/train.src' is empty"),
+    ("one-word lines", write(f"{TRAIN}.src", b"one\ntwo\n" * 9), [LPLM], "is a single word, and hiding whole words"),
+    (
+        "a line of 5 MB",
+        write(f"{TRAIN}.src", b"A text.\n" + b"word " * 10**6),
+        [LPLM],
+        "'dataset/toy/train.src', line 2",
+    ),
+    ("corpus not UTF-8", write(f"{TRAIN}.src", b"A text.\n\xe9 \n"), [LPLM], "train.src', line 2, is not UTF-8"),
+    ("bad JSON", corpus_of(jsonl=b'{"text": "a b"}\n{"text": \n'), [LPLM], "0.jsonl', line 2, is not a JSON object"),
+    ("JSON without text", corpus_of(jsonl=b'{"body": "a b"}\n'), [LPLM], "0.jsonl', line 1, is not a JSON object"),
+    ("corrupt parquet", corrupt_parquet, [LPLM], "'dataset/toy/2.parquet' is damaged or no parquet file"),
+    ("one text", corpus_of(txt=b"A text.\n"), [LPLM], "'toy' has one text and nothing to validate on"),
+    ("hub corpus without network", nothing, [LPLM, "--dataset=a/b", "--max_steps=1"], "and the hub does not answer"),
+    ("hub corpus without steps", nothing, [LPLM, "--dataset=a/b"], "no known length: give --max_steps"),
+    ("nothing hidden", nothing, [LPLM, "--mask_ratio=1.5"], "mask_ratio must be a number from 0 to 1, not 1.5"),
+    ("endless spans", nothing, [LPLM, "--poisson_lambda=0"], "poisson_lambda must be a number above 0"),
+    (
+        "no mask token to hide words with",
+        bart_without_mask_token,
+        ["--model=BART", "--pretrain_task=denoising", "--tokenizer_path=maskless"],
+        "has no mask token, which hides words",
+    ),
+    (
+        "going on with another architecture",
+        other_architecture,
+        ["--model=BART", "--pretrain_task=denoising", "--model_path=model"],
+        "holds a model of type 'elmer', but --model=BART loads 'bart'",
     ),
     ("saved_dir is a file", saved_is_a_file, ["--saved_dir=file"], "The run's folder cannot be made in 'file'"),
 ]
