@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from textbox_elmer.bench.pretraining_corpus import NAME, build_corpus
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from textbox_elmer.bench.gain_corpus import NAME, build_corpus
 from textbox_elmer.runtime.config import Config, parse_command_line, resolve_config
 from textbox_elmer.runtime.corpus import CorpusBatches, CorpusLoader, build_index, find_files, sample_texts
 from textbox_elmer.runtime.data import encode_split, load_split, load_tokenizer, train_tokenizer
@@ -44,7 +44,11 @@ DEFAULTS: dict[str, Any] = {
     "pretraining_share": 0.6,
     "d_model": 128,
     "layers": 3,
-    "src_len": 128,
+    "batch_size": 32,
+    "learning_rate": 3e-3,
+    "text_len": 32,  # of a pre-training text
+    "src_len": 64,  # of fine-tuning
+    "tgt_len": 24,
     "use_gpu": False,
 }
 BATCHES_COUNTED = 16
@@ -112,20 +116,22 @@ class Bench:
             "data_path": self.settings["data_path"],
             "saved_dir": self.out,
             "use_gpu": self.settings["use_gpu"],
-            "train_batch_size": 16,
-            "learning_rate": 2e-3 * (128 / width),
+            "train_batch_size": self.settings["batch_size"],
+            "learning_rate": self.settings["learning_rate"],
             "scheduler": "linear",
-            "scheduler_kwargs": "{n_warmup_steps: 100}",
+            "scheduler_kwargs": "{n_warmup_steps: 200}",
             "grad_clip": 1.0,
             "label_smoothing": 0.0,
+            "dropout": 0.0,
             "valid_strategy": "step",
             "stopping_steps": 0,
         }
         words = [f"--{key}={value}" for key, value in common.items()]
         if phase == "pretrain":
-            return [*words, *scratch, *row.pretraining, f"--dataset={NAME}", f"--src_len={self.settings['src_len']}"]
+            return [*words, *scratch, *row.pretraining, f"--dataset={NAME}", f"--src_len={self.settings['text_len']}"]
         start = [f"--model_path={self.out / f'{row.key}-pretrain' / 'checkpoint_best'}"] if row.pretraining else scratch
-        return [*words, *start, "--dataset=pydoc"]
+        lengths = [f"--{key}={self.settings[key]}" for key in ("src_len", "tgt_len")]
+        return [*words, *start, *lengths, "--dataset=pydoc"]
 
     def run(self, row: Row) -> None:
         """Spend a row's budget: its pre-training, then its fine-tuning."""
@@ -159,21 +165,21 @@ class Bench:
 
     def _count(self, row: Row, phase: str) -> float:
         # Counted from scratch always: the operations depend on sizes alone.
+        size = self.settings["batch_size"]
         row_from_scratch = Row(row.key, row.name, row.model) if phase == "finetune" else row
         config, spec = parse(self.options(row_from_scratch, phase)), find_model(row.model)
         if phase == "pretrain":
             job = prepare_pretraining(config, spec, Processes(False))
             model = job.model
-            loader = CorpusLoader(
-                job.train, batch_sampler=CorpusBatches(job.train, 16, seed=0), collate_fn=job.collator
-            )
+            sampler = CorpusBatches(job.train, size, seed=0)
+            loader = CorpusLoader(job.train, batch_sampler=sampler, collate_fn=job.collator)
             batches = list(islice(loader, BATCHES_COUNTED))
         else:
             tokenizer = load_tokenizer(str(self.tokenizer))
-            split = load_split(Path(self.settings["data_path"]) / "pydoc", "train", 16 * BATCHES_COUNTED)
+            split = load_split(Path(self.settings["data_path"]) / "pydoc", "train", size * BATCHES_COUNTED)
             model, ids = build_model(config, spec, tokenizer), encode_split(split, tokenizer, config)
             collate = fine_tuning_collator(config, spec, tokenizer)
-            batches = [collate([ids[i] for i in range(start, start + 16)]) for start in range(0, len(ids), 16)]
+            batches = [collate([ids[i] for i in range(start, start + size)]) for start in range(0, len(ids), size)]
         model.train()
         with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
             for batch in batches:

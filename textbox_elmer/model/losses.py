@@ -9,14 +9,20 @@ from torch.nn import functional as F
 from .canvas import IGNORED
 
 
-def token_loss(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Return the mean cross-entropy in nats of `[..., vocabulary]` logits over the labels that are not -100.
+def token_losses(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Return each token's cross-entropy in nats under `[..., vocabulary]` logits, `[...]`; 0 where a label is -100."""
+    losses = F.cross_entropy(
+        logits.flatten(0, -2), labels.flatten(), ignore_index=IGNORED, label_smoothing=label_smoothing, reduction="none"
+    )
+    return losses.unflatten(0, labels.shape)
+
+
+def mean_loss(losses: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean of `token_losses` over the labels that are not -100.
 
     Without such labels it is 0, as is its gradient: a process of a distributed run may have no token to learn from.
     """
-    logits, labels = logits.flatten(0, -2), labels.flatten()
-    total = F.cross_entropy(logits, labels, ignore_index=IGNORED, label_smoothing=label_smoothing, reduction="sum")
-    return total / token_count(labels).clamp(min=1)
+    return losses.sum() / token_count(labels).clamp(min=1)
 
 
 def token_count(labels: Tensor) -> Tensor:
@@ -26,14 +32,13 @@ def token_count(labels: Tensor) -> Tensor:
 
 def losses_of_all_exits(exits: Sequence[Tensor], labels: Tensor, label_smoothing: float) -> Tensor:
     """Return the loss of every exit over all tokens, `[exits]` (soft exit, arXiv 2210.13304 section 3.2)."""
-    return torch.stack([token_loss(logits, labels, label_smoothing) for logits in exits])
+    return torch.stack([mean_loss(token_losses(logits, labels, label_smoothing), labels) for logits in exits])
 
 
-def losses_by_exit_layer(logits: Tensor, labels: Tensor, exit_layers: Tensor, layers: int) -> Tensor:
-    """Return, layer by layer, the mean loss of the tokens that left there, `[layers]`; NaN where none did."""
-    losses = F.cross_entropy(logits.detach().flatten(0, -2), labels.flatten(), ignore_index=IGNORED, reduction="none")
-    counted = labels.flatten() != IGNORED
-    layer_of_token = exit_layers.flatten()[counted]
+def losses_by_exit_layer(losses: Tensor, labels: Tensor, exit_layers: Tensor, layers: int) -> Tensor:
+    """Return, layer by layer, the mean of the `token_losses` of what left there, `[layers]`; NaN where nothing did."""
+    counted = labels != IGNORED
+    layer_of_token = exit_layers[counted]
     totals = torch.zeros(layers, dtype=losses.dtype, device=losses.device)
-    totals.index_add_(0, layer_of_token, losses[counted])
+    totals.index_add_(0, layer_of_token, losses.detach()[counted])
     return totals / torch.bincount(layer_of_token, minlength=layers)

@@ -16,7 +16,7 @@ from .configuration import ElmerConfig
 from .decoding import NO_LAYER, kept_tokens, pack_left, probability
 from .exits import Exits, leave_at, leave_last, leave_soft, leave_when_confident
 from .layers import Decoder, Encoder, additive_mask
-from .losses import losses_by_exit_layer, losses_of_all_exits, token_loss
+from .losses import losses_by_exit_layer, losses_of_all_exits, mean_loss, token_losses
 
 EXIT_MODES = ("soft", "hard", "last")
 
@@ -202,10 +202,11 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         if exits.every:
             exit_losses = losses_of_all_exits(exits.every, labels, label_smoothing)
             return exit_losses.mean(), exit_losses
-        loss = token_loss(exits.logits, labels, label_smoothing)
+        losses = token_losses(exits.logits, labels, label_smoothing)
+        loss = mean_loss(losses, labels)
         if mode == "last" and exit_layers is None:
             return loss, loss.detach()[None]
-        return loss, losses_by_exit_layer(exits.logits, labels, exits.exit_layers, self.config.decoder_layers)
+        return loss, losses_by_exit_layer(losses, labels, exits.exit_layers, self.config.decoder_layers)
 
     def _canvas(self, batch: int, length: int) -> Tensor:
         return lay_canvas(batch, length, self.config.bos_token_id, self.config.mask_token_id, self.device)

@@ -44,7 +44,7 @@ def docstring_pairs(source: str | bytes) -> Iterator[Pair]:
 
     The source is parsed and never run. A file that is not Python, or not in the encoding it claims, has no pairs.
     """
-    for docstring in _docstrings(source):
+    for docstring in docstrings(source):
         pair = split_docstring(docstring)
         if pair is not None and _fit(pair):
             yield pair
@@ -80,7 +80,8 @@ def as_line(text: str) -> str:
     return repr(text) if text[0] in "'\"[" and text[-1] in "'\"]" else text
 
 
-def _docstrings(source: str | bytes) -> Iterator[str]:
+def docstrings(source: str | bytes) -> Iterator[str]:
+    """Yield the docstrings of a Python file, which is parsed and never run, indentation cleaned."""
     quotes = ('"""', "'''") if isinstance(source, str) else (b'"""', b"'''")
     # Parsing is nearly all of the time: without triple quotes there is no docstring of several lines.
     if len(source) > MAX_FILE_LENGTH or not any(quote in source for quote in quotes):

@@ -14,7 +14,7 @@ from transformers import EvalPrediction, PreTrainedModel, PreTrainedTokenizerBas
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import EvalLoopOutput
 
-from textbox_elmer.model.losses import token_count, token_loss
+from textbox_elmer.model.losses import mean_loss, token_count, token_losses
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.generation import generate_ids
@@ -126,7 +126,7 @@ class HostTrainer(Seq2SeqTrainer):
             loss = outputs.loss
         else:
             outputs = model(**inputs)
-            loss = token_loss(outputs.logits, inputs["labels"], smoothing)
+            loss = mean_loss(token_losses(outputs.logits, inputs["labels"], smoothing), inputs["labels"])
         if model.training and num_items_in_batch is not None:
             # Processes average their gradients, so each multiplies by their number first.
             share = token_count(inputs["labels"]) * self.accelerator.num_processes / num_items_in_batch
