@@ -15,8 +15,8 @@ from .encoding import check_tokenizer, encode_texts, ordinary_ids, word_starts
 from .noise import Keys, example_keys, uniform
 from .ragged import padded, row_of_each, starts_of
 
-CANVAS_STEP = 64
-LONGEST_MARGIN = 64
+CANVAS_STEP = 32
+LONGEST_MARGIN = 32
 NOT_COUNTED = -1  # the epoch of an example that only keeps a process of a distributed run busy
 
 
@@ -33,7 +33,7 @@ class PretrainingCollator:
         mask_ratio: share of the words that are hidden.
         poisson_lambda: mean length of a hidden span, in words.
         canvas_positions: for a model that fills a canvas, the most positions that it may have: targets lose their bos,
-            and each is given a canvas longer than itself by a random margin, rounded up to a multiple of 64, so that
+            and each is given a canvas longer than itself by a random margin, rounded up to a multiple of 32, so that
             the canvas does not tell where the text ends. None for a model that writes token by token.
         exit_layers: decoder layers to draw an exit layer from, uniformly, for each target position: layer permutation
             language modeling (arXiv 2210.13304, section 3.3). None to draw none.
