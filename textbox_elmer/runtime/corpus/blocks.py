@@ -38,9 +38,13 @@ class BlockReader:
 
     def _load(self, block: int) -> None:
         if not (0 <= self._next <= block < self._next + KEPT and self._continues[self._next : block + 1].all()):
-            path, place = self.index.place(block)
+            # The blocks before it in its row group have to be passed anyway, and are likely to be wanted next.
+            first = block
+            while first > block - WINDOW + 1 and self._continues[first]:
+                first -= 1
+            path, place = self.index.place(first)
             self._texts = (text for _, text in read_texts(path, place) if is_usable(text))
-            self._next = block
+            self._next = first
         for number in range(self._next, block + 1):
             self._kept[number] = self._read(number)
             if len(self._kept) > KEPT:
@@ -59,12 +63,9 @@ class BlockReader:
 
 def sample_texts(index: CorpusIndex, characters: int = 10_000_000) -> list[str]:
     """Return the texts of evenly spaced blocks, about that many characters of them or all that there are."""
-    step = max(1, sum(path.stat().st_size for path in index.files) // characters)
-    reader, texts, size = BlockReader(index), [], 0
-    for block in range(0, len(index.blocks), step):
-        examples = [reader.example(number) for number in index.block_examples(block)]
-        texts += examples
-        size += sum(map(len, examples))
-        if size >= characters:
-            break
+    share = min(1.0, characters / sum(path.stat().st_size for path in index.files))
+    reader, texts = BlockReader(index), []
+    for block in range(len(index.blocks)):
+        if int((block + 1) * share) > int(block * share):
+            texts += [reader.example(number) for number in index.block_examples(block)]
     return texts
