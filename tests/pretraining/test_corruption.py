@@ -35,8 +35,8 @@ def keys_of(count: int, seed: int = 0, epoch: int = 0) -> np.ndarray:
     return example_keys(seed, np.full(count, epoch), np.arange(count))
 
 
-def infilling(mask_ratio: float = 0.3, rate: float = 3.5, replaced: float = 0.1) -> Infilling:
-    return Infilling(WORD_STARTS, ORDINARY, MASK, mask_ratio, poisson_table(rate), replaced)
+def infilling(mask_ratio: float = 0.3, **changes: float) -> Infilling:
+    return Infilling(WORD_STARTS, ORDINARY, MASK, mask_ratio, poisson_table(3.5), **changes)
 
 
 def rows(flat: np.ndarray, lengths: np.ndarray) -> list[list[int]]:

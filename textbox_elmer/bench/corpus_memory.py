@@ -15,9 +15,9 @@ import pyarrow
 from pyarrow import parquet
 from tqdm import tqdm
 
+from textbox_elmer.bench.subprocesses import environment, run_command
 from textbox_elmer.runtime.errors import UserError
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULTS = {"small": 20, "large": 200, "kind": "src", "steps": 30}  # megabytes
 TRAINING = (
     *("--model=ELMER", "--pretrain_task=lplm", "--dataset=corpus", "--use_gpu=False", "--do_valid=False"),
@@ -40,7 +40,7 @@ def main(options: dict[str, Any]) -> None:
     peaks = {}
     for size in (settings["small"], settings["large"]):
         with tempfile.TemporaryDirectory() as folder:
-            write_corpus(Path(folder) / "dataset" / "corpus", int(size) * 10**6, settings["kind"])
+            write_corpus(Path(folder) / "dataset" / "corpus", int(float(size) * 10**6), settings["kind"])
             peaks[size] = _peak_of_training(Path(folder), int(settings["steps"]))
         print(f"{size} MB of text: peak {peaks[size]:,.0f} MB", flush=True)
     print(f"ratio {peaks[settings['large']] / peaks[settings['small']]:.3f}")
@@ -95,15 +95,16 @@ WRITERS = {
 
 def _peak_of_training(folder: Path, steps: int) -> float:
     """Return the peak resident set of a training in megabytes."""
-    environment = os.environ | {
-        "HF_DATASETS_CACHE": str(folder / "cache"),
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])),
-    }
-    command = [sys.executable, "-m", "textbox_elmer", *TRAINING, f"--max_steps={steps}"]
-    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        run_command([*TRAINING, f"--max_steps={steps}"]),
+        cwd=folder,
+        env=environment(HF_DATASETS_CACHE=str(folder / "cache")),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     messages = process.stderr.read()
     # Unlike RUSAGE_CHILDREN, which keeps the largest child's.
     _, status, usage = os.wait4(process.pid, 0)
     if os.waitstatus_to_exitcode(status):
-        raise UserError(f"The training over {folder} failed: {messages.strip().splitlines()[-1]}")
+        raise UserError(f"The training failed, which said: {messages.strip().splitlines()[-1]}")
     return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6

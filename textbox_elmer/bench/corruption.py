@@ -17,6 +17,7 @@ from textbox_elmer.pretraining.encoding import encode_texts
 from textbox_elmer.pretraining.noise import example_keys
 from textbox_elmer.runtime.data import find_dataset, load_split, load_tokenizer, train_tokenizer
 from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.runtime.logs import log_to_console
 
 ROUNDS = 7
 BATCH = 16
@@ -37,6 +38,7 @@ def main(options: dict[str, Any]) -> None:
     """
     if unknown := sorted(options.keys() - DEFAULTS.keys()):
         raise UserError(f"The bench corruption has no option --{unknown[0]}: it has {', '.join(DEFAULTS)}.")
+    log_to_console("warning")
     settings = DEFAULTS | options
     split = load_split(find_dataset(settings["data_path"], settings["dataset"]), "train", TEXTS)
     path = settings["tokenizer_path"]

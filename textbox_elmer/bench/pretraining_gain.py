@@ -10,7 +10,6 @@ import os
 import platform
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from textbox_elmer.bench.gain_corpus import NAME, build_corpus
+from textbox_elmer.bench.subprocesses import environment, run_command
 from textbox_elmer.runtime.config import Config, parse_command_line, resolve_config
 from textbox_elmer.runtime.corpus import CorpusBatches, CorpusLoader, build_index, find_files, sample_texts
 from textbox_elmer.runtime.data import encode_split, load_split, load_tokenizer, train_tokenizer
@@ -30,6 +30,7 @@ from textbox_elmer.runtime.data.cache import default_cache
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.experiment import fine_tuning_collator
 from textbox_elmer.runtime.generation import generate_ids
+from textbox_elmer.runtime.logs import log_to_console
 from textbox_elmer.runtime.models.building import build_model
 from textbox_elmer.runtime.models.registry import find_model
 from textbox_elmer.runtime.pretraining import prepare_pretraining
@@ -84,6 +85,7 @@ def main(options: dict[str, Any]) -> None:
     """
     if unknown := sorted(options.keys() - DEFAULTS.keys()):
         raise UserError(f"The bench pretraining_gain has no option --{unknown[0]}: it has {', '.join(DEFAULTS)}.")
+    log_to_console("warning")
     bench = Bench(DEFAULTS | options)
     for row in ROWS:
         if row.key in bench.settings["rows"]:
@@ -130,8 +132,10 @@ class Bench:
         if phase == "pretrain":
             return [*words, *scratch, *row.pretraining, f"--dataset={NAME}", f"--src_len={self.settings['text_len']}"]
         start = [f"--model_path={self.out / f'{row.key}-pretrain' / 'checkpoint_best'}"] if row.pretraining else scratch
-        lengths = [f"--{key}={self.settings[key]}" for key in ("src_len", "tgt_len")]
-        return [*words, *start, *lengths, "--dataset=pydoc"]
+        start += [f"--{key}={self.settings[key]}" for key in ("src_len", "tgt_len")]
+        if row.model == "ELMER":
+            start.append("--exit_mode=soft")  # whatever pre-training left in the checkpoint
+        return [*words, *start, "--dataset=pydoc"]
 
     def run(self, row: Row) -> None:
         """Spend a row's budget: its pre-training, then its fine-tuning."""
@@ -151,9 +155,9 @@ class Bench:
         if stopped:
             options = [option for option in options if not option.startswith("--model_path=")]
             options.append(f"--model_path={stopped[-1]}")
-        command = [sys.executable, "-m", "textbox_elmer", *options, f"--filename={folder.name}"]
+        command = run_command([*options, f"--filename={folder.name}"])
         print(f"({row.key}) {phase}: {steps} steps", flush=True)
-        if subprocess.run(command, check=False).returncode:
+        if subprocess.run(command, env=environment(), check=False).returncode:
             raise UserError(f"The {phase} of row {row.key} failed, as said above: repeat the command to go on with it.")
 
     def flops(self, row: Row, phase: str) -> float:

@@ -1,0 +1,79 @@
+"""The benches, small: each measures its peer in the same run and prints a ratio."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import WORDS, write_toy
+from textbox_elmer.bench import pretraining_gain
+from textbox_elmer.bench.corpus_memory import WRITERS, write_corpus
+from textbox_elmer.cli import main
+from textbox_elmer.runtime.corpus import build_index, find_files
+
+
+def test_corruption_beside_tokenization(workplace: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["bench", "corruption", "--dataset=toy"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    rows = [re.split(r" *\| *", line.strip("| ")) for line in printed if line.startswith("|")][2:]
+    assert [row[0] for row in rows] == ["short", "as they are", "long"]
+    for row in rows:
+        tokenizer, corruption, ratio = (float(cell.replace(",", "")) for cell in row[2:5])
+        assert ratio == pytest.approx(corruption / tokenizer, rel=0.01)
+
+
+def test_memory_of_two_corpora(workplace: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["bench", "corpus_memory", "--small=0.1", "--large=0.2", "--steps=2"]) == 0
+    printed = capsys.readouterr().out
+    small, large = (float(peak.replace(",", "")) for peak in re.findall(r"peak ([\d,]+) MB", printed))
+    assert 100 < small < 5000
+    assert float(re.search(r"ratio ([\d.]+)", printed)[1]) == pytest.approx(large / small, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", list(WRITERS))
+def test_made_up_corpora_are_corpora(tmp_path: Path, kind: str) -> None:
+    write_corpus(tmp_path / "corpus", 50_000, kind)
+    index = build_index(find_files(tmp_path / "corpus").train, cache_dir=tmp_path / "cache")
+    assert 50_000 / 140 < index.examples < 50_000 / 50
+
+
+def test_gain_of_pretraining(workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    """All four rows on toys; a second call only measures and prints, and every row has spent the same operations."""
+    write_toy(workplace / "dataset" / "pydoc", {"train": 600, "valid": 5, "test": 6})
+    write_toy(workplace / "dataset" / pretraining_gain.NAME, {"train": 600, "valid": 5})
+    assert len(WORDS) == 12
+    settings = ["--steps=30", "--d_model=16", "--layers=1", "--batch_size=4", "--text_len=12", "--src_len=12"]
+    command = ["bench", "pretraining_gain", *settings, "--out=gain"]
+    assert main([*command, "--rows=ab"]) == 0
+    assert main([*command, "--rows=dc"]) == 0
+    report = json.loads((workplace / "gain" / "pretraining_gain.json").read_text())
+    printed = capsys.readouterr().out
+    started = (workplace / "gain" / "a-finetune" / "results.json").stat().st_mtime_ns
+    assert [row["row"] for row in report["rows"]] == ["a", "b", "c", "d"]
+    for row in report["rows"]:
+        assert row["flops"] == pytest.approx(report["rows"][0]["flops"], rel=0.1)
+        assert row["ms_per_example"] > 0
+        assert f"| ({row['row']}) {row['name']} | {row['pretrain_steps']} |" in printed
+        assert (row["pretrain_steps"] > 0) is (row["row"] != "a")
+    saved = json.loads((workplace / "gain" / "c-pretrain" / "checkpoint_best" / "config.json").read_text())
+    assert saved["exit_mode"] == "last"
+    tuned = json.loads((workplace / "gain" / "c-finetune" / "checkpoint_best" / "config.json").read_text())
+    assert tuned["exit_mode"] == "soft"
+    assert main(command) == 0
+    assert (workplace / "gain" / "a-finetune" / "results.json").stat().st_mtime_ns == started
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "needs one of corruption, corpus_memory, pretraining_gain"),
+        (["speed"], "needs one of corruption"),
+        (["corruption", "--rows=a"], "The bench corruption has no option --rows"),
+        (["corpus_memory", "--kind=pdf"], "--kind is one of src, txt, jsonl, parquet, not 'pdf'"),
+        (["pretraining_gain", "--row=a"], "The bench pretraining_gain has no option --row"),
+    ],
+)
+def test_bench_mistakes(workplace: Path, capsys: pytest.CaptureFixture, arguments: list[str], message: str) -> None:
+    assert main(["bench", *arguments]) == 2
+    assert message in capsys.readouterr().err
