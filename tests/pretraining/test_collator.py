@@ -87,6 +87,13 @@ def test_canvases_end_at_the_models_positions() -> None:
     assert int((collated["labels"] != -100).sum()) == 59
 
 
+def test_sources_keep_the_limit_even_when_masks_are_put_between_all_words() -> None:
+    collator = lplm(max_length=24, poisson_lambda=0.05)
+    batch = collator(examples(["The cat sat on the mat."] * 20))
+    assert batch["input_ids"].shape[1] == 24
+    assert (batch["input_ids"] == TOKENIZER.eos_token_id).sum(1).tolist() == [1] * 20
+
+
 def test_exit_layers_are_uniform() -> None:
     layers = lplm()(examples([" ".join(["word"] * 400)] * 40))["exit_layers"]
     counts = torch.bincount(layers.flatten(), minlength=6)

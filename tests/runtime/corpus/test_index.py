@@ -45,20 +45,22 @@ def test_the_index_grows_by_blocks(tmp_path: Path) -> None:
     assert len(build_index([tmp_path / "a.txt"], cache_dir=tmp_path / "cache").blocks) == 100
 
 
-def test_packing_loses_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("max_tokens", "texts_together"), [(10, 2), (11, 3), (14, 3), (15, 4)])
+def test_packing_loses_nothing(tmp_path: Path, max_tokens: int, texts_together: int) -> None:
     files, texts = write_files(tmp_path)
     long = " ".join(["word"] * 30)
     files[0].write_text("\n".join([*texts[:20], long, *texts[20:40]]))
-    built = build_index(files, packing=Packing(words, 11), cache_dir=tmp_path / "cache")
+    built = build_index(files, packing=Packing(words, max_tokens), cache_dir=tmp_path / "cache")
     corpus = TextCorpus(built)
     examples = [corpus[0, number]["text"] for number in range(built.examples)]
     assert "\n".join(examples) == "\n".join([*texts[:20], long, *texts[20:]])
     for example in examples:
         parts = example.split("\n")
-        assert example == long or sum(words(parts)) + len(parts) - 1 <= 11
+        assert example == long or sum(words(parts)) + len(parts) - 1 <= max_tokens
         assert long not in parts or parts == [long]
-    assert sum(example.count("\n") == 2 for example in examples) > 20, "three texts of three words fit"
-    assert TextCorpus(built)[0, 33]["text"] == examples[33]
+    assert max(example.count("\n") + 1 for example in examples) == texts_together
+    assert sum(example.count("\n") + 1 == texts_together for example in examples) > 10
+    assert TextCorpus(built)[0, 23]["text"] == examples[23]
 
 
 def test_an_index_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

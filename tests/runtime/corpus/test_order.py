@@ -52,6 +52,8 @@ def test_every_example_once_an_epoch(
         dealt = [key for batches in steps for key in batches[number] if key[0] != -1]
         assert sorted(dealt) == sorted(batch)
         assert all(batches[number] for batches in steps)
+        sizes = [len(batches[number]) for batches in steps]
+        assert max(sizes) - min(sizes) <= 1, "no process waits for another"
     seen = sorted(example for batch in whole for _, example in batch)
     assert seen == list(range(held_out, held_out + examples))
 
