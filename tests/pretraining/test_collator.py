@@ -8,11 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer
 
 from tests.conftest import FIXTURES
 from textbox_elmer.pretraining import PretrainingCollator
-from textbox_elmer.pretraining.encoding import encode_texts, ordinary_ids
+from textbox_elmer.pretraining.encoding import encode_texts
 
 TOKENIZER = AutoTokenizer.from_pretrained(FIXTURES / "textbox" / "tokenizer")
 SPECIAL = set(TOKENIZER.all_special_ids)
@@ -94,14 +94,6 @@ def test_sources_keep_the_limit_even_when_masks_are_put_between_all_words() -> N
     assert (batch["input_ids"] == TOKENIZER.eos_token_id).sum(1).tolist() == [1] * 20
 
 
-def test_exit_layers_are_uniform() -> None:
-    layers = lplm()(examples([" ".join(["word"] * 400)] * 40))["exit_layers"]
-    counts = torch.bincount(layers.flatten(), minlength=6)
-    assert len(counts) == 6
-    expected = layers.numel() / 6
-    assert ((counts - expected) ** 2 / expected).sum() < 20.5, "chi-square with 5 degrees of freedom, p = 0.001"
-
-
 def test_a_model_that_writes_token_by_token_gets_whole_targets() -> None:
     collated = PretrainingCollator(TOKENIZER, 1)(examples(["The cat sat on the mat.", "A dog."]))
     assert set(collated) == {"input_ids", "attention_mask", "labels"}
@@ -152,52 +144,3 @@ def test_what_looks_like_a_special_token_in_a_text_is_text() -> None:
     encoded = encode_texts(["a <mask> b </s>"], TOKENIZER, 100)
     assert not SPECIAL & set(encoded.ids.tolist())
     assert TOKENIZER.decode(encoded.ids) == "a <mask> b </s>"
-
-
-def test_ordinary_ids_are_neither_special_nor_added() -> None:
-    ids = set(ordinary_ids(TOKENIZER).tolist())
-    assert not ids & SPECIAL
-    assert len(ids) == len(TOKENIZER) - len(set(TOKENIZER.added_tokens_decoder) | SPECIAL)
-
-
-def without_mask(tokenizer: PreTrainedTokenizerBase) -> None:
-    tokenizer.mask_token = None
-
-
-def without_end(tokenizer: PreTrainedTokenizerBase) -> None:
-    tokenizer.eos_token = None
-
-
-def nothing(tokenizer: PreTrainedTokenizerBase) -> None:
-    pass
-
-
-@pytest.mark.parametrize(
-    ("spoil", "arguments", "message"),
-    [
-        (without_mask, {}, "has no mask token"),
-        (without_end, {}, "has no end-of-text token"),
-        (nothing, {"max_length": 2}, "max_length is 2, but a text needs room"),
-        (nothing, {"mask_ratio": 1.1}, "mask_ratio is a share from 0 to 1, not 1.1"),
-        (nothing, {"poisson_lambda": 0}, "poisson_lambda is a mean length above 0, not 0"),
-    ],
-)
-def test_what_does_not_suit_is_refused(spoil: object, arguments: dict[str, float], message: str) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(FIXTURES / "textbox" / "tokenizer")
-    spoil(tokenizer)
-    with pytest.raises(ValueError, match=message):
-        PretrainingCollator(tokenizer, 0, **arguments)
-
-
-def test_a_tokenizer_without_word_starts_is_refused() -> None:
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    words = {"<pad>": 0, "</s>": 1, "<mask>": 2, "a": 3}
-    backend = Tokenizer(models.WordLevel(words, unk_token="a"))
-    backend.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend, pad_token="<pad>", eos_token="</s>", mask_token="<mask>"
-    )
-    with pytest.raises(ValueError, match="has no tokens that begin with 'Ġ'"):
-        PretrainingCollator(tokenizer, 0)

@@ -184,21 +184,6 @@ def test_a_tenth_of_the_masks_become_ordinary_tokens() -> None:
     assert ((counts - expected) ** 2 / expected).sum() < 254, "chi-square with 189 degrees of freedom, p = 0.001"
 
 
-def test_every_arrangement_is_as_likely() -> None:
-    """A span of one word may stand anywhere; longer ones hide the words at both ends of a text alike."""
-    words = [10 + 2 * number for number in range(5)]
-    corrupted, lengths = infilling(mask_ratio=0.2, replaced=0.0)(ragged([[words]] * 5000), keys_of(5000))
-    kept = Counter(token for row in rows(corrupted, lengths) for token in row if token != MASK)
-    hidden = 5000 - np.array([kept[word] for word in words])
-    assert ((hidden - 1000) ** 2 / 1000).sum() < 18.5, "chi-square with 4 degrees of freedom, p = 0.001"
-    words = [10 + 2 * number for number in range(20)]
-    corrupted, lengths = infilling(replaced=0.0)(ragged([[words]] * 5000), keys_of(5000))
-    kept = Counter(token for row in rows(corrupted, lengths) for token in row if token != MASK)
-    shares = np.array([kept[word] for word in words]) / 5000
-    assert shares == pytest.approx(shares[::-1], abs=0.03)
-    assert shares.mean() == pytest.approx(0.7)
-
-
 @bounded
 @given(batches, st.integers(0, 2**32 - 1), st.integers(0, 5))
 def test_a_texts_noise_is_its_own(batch: list, seed: int, epoch: int) -> None:

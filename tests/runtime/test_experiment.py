@@ -18,6 +18,7 @@ from tests.conftest import options, tiny
 from textbox_elmer import run_textbox
 from textbox_elmer.runtime import evaluate
 from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.runtime.training import HostTrainer
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -213,7 +214,10 @@ def test_a_killed_training_continues_to_the_same_weights(workplace: Path) -> Non
 def test_a_kill_costs_no_long_epoch(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints between validations, here after every step: one from amid an epoch continues to the same weights."""
     monkeypatch.setattr("textbox_elmer.runtime.training.callbacks.SECONDS_BETWEEN_SAVES", 0)
+    published, publish = [], HostTrainer._publish
+    monkeypatch.setattr(HostTrainer, "_publish", lambda self, path: published.append(path.name) or publish(self, path))
     whole = run_textbox("ELMER", "toy", config_dict=tiny(max_save=-1, filename="whole"))
+    assert len(published) == len(set(published)), "a checkpoint from before a validation would resume without it"
     saved = {path.name for path in (workplace / "saved/whole").glob("checkpoint-*")}
     assert saved == {f"checkpoint-{step}" for step in range(1, 21)}
     path = "saved/whole/checkpoint-13"

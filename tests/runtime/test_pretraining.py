@@ -208,10 +208,14 @@ def latest(folder: Path) -> int:
     return max((int(path.name.split("-")[1]) for path in folder.glob("checkpoint-*[0-9]")), default=0)
 
 
-def distributed(folder: Path, processes: int, *arguments: str) -> None:
-    launcher = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={processes}", "--master_port=0"]
+TORCHRUN = ("torch.distributed.run", "--nproc_per_node=2", "--standalone")
+# Without a GPU, accelerate starts one process only unless it is told otherwise.
+ACCELERATE = ("accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--main_process_port=0")
+
+
+def distributed(launcher: tuple[str, ...], folder: Path, *arguments: str) -> None:
     done = subprocess.run(
-        [*launcher, str(REPOSITORY / "run_textbox.py"), *arguments],
+        [sys.executable, "-m", *launcher, str(REPOSITORY / "run_textbox.py"), *arguments],
         cwd=folder,
         env=os.environ | {"HF_DATASETS_CACHE": str(folder / "cache"), "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
@@ -228,7 +232,7 @@ def test_two_processes_learn_what_one_with_twice_the_batch_does(corpus: Path, wo
     typed = ["--model=ELMER", "--dataset=raw", *options(lplm(max_save=-1))]
     run_textbox("ELMER", "raw", config_dict=lplm(max_save=-1, filename="one"))
     typed = [word for word in typed if "train_batch_size" not in word]
-    distributed(workplace, 2, *typed, "--train_batch_size=4", "--filename=two")
+    distributed(TORCHRUN, workplace, *typed, "--train_batch_size=4", "--filename=two")
     for key in ("loss", "eval_loss", "grad_norm"):
         one, two = (
             [entry[key] for entry in history(workplace / "saved" / name) if key in entry] for name in ("one", "two")
@@ -244,7 +248,7 @@ def test_two_processes_learn_what_one_with_twice_the_batch_does(corpus: Path, wo
 def test_two_processes_fine_tune_and_test(workplace: Path) -> None:
     config = tiny(epochs=1)
     run_textbox("ELMER", "toy", config_dict=config | {"filename": "one"})
-    distributed(workplace, 2, "--model=ELMER", "--dataset=toy", *options(config), "--filename=two")
+    distributed(ACCELERATE, workplace, "--model=ELMER", "--dataset=toy", *options(config), "--filename=two")
     results = json.loads((workplace / "saved" / "two" / "results.json").read_text())
     assert results["training"]["steps"] == 5
     assert len((workplace / "saved" / "two" / "generation.txt").read_text().splitlines()) == 13

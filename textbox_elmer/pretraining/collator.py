@@ -17,6 +17,7 @@ from .ragged import padded, row_of_each, starts_of
 
 CANVAS_STEP = 32
 LONGEST_MARGIN = 32
+LONGEST_MEAN_SPAN = 1000
 NOT_COUNTED = -1  # the epoch of an example that only keeps a process of a distributed run busy
 
 
@@ -57,8 +58,8 @@ class PretrainingCollator:
             raise ValueError(f"max_length is {max_length}, but a text needs room beside its two special tokens.")
         if not 0 <= mask_ratio <= 1:
             raise ValueError(f"mask_ratio is a share from 0 to 1, not {mask_ratio}.")
-        if not poisson_lambda > 0:
-            raise ValueError(f"poisson_lambda is a mean length above 0, not {poisson_lambda}.")
+        if not 0 < poisson_lambda <= LONGEST_MEAN_SPAN:
+            raise ValueError(f"poisson_lambda is above 0 and at most {LONGEST_MEAN_SPAN} words, not {poisson_lambda}.")
         self.tokenizer, self.seed, self.max_length = tokenizer, seed, max_length
         self.canvas_positions, self.exit_layers = canvas_positions, exit_layers
         self.infill = Infilling(

@@ -25,6 +25,8 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
         )
     if tokenizer.eos_token_id is None:
         raise ValueError(f"The tokenizer {name!r} has no end-of-text token: give another by tokenizer_path.")
+    if tokenizer.pad_token_id is None:
+        raise ValueError(f"The tokenizer {name!r} has no padding token: give another by tokenizer_path.")
     if not word_starts(tokenizer).any():
         raise ValueError(
             f"The tokenizer {name!r} has no tokens that begin with {WORD_START!r} and so show where words begin: "

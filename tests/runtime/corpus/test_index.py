@@ -66,7 +66,7 @@ def test_packing_loses_nothing(tmp_path: Path, max_tokens: int, texts_together: 
 def test_an_index_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     files, _ = write_files(tmp_path)
     first = build_index(files, cache_dir=tmp_path / "cache")
-    logging.getLogger("textbox_elmer").addHandler(caplog.handler)
+    monkeypatch.setattr(logging.getLogger("textbox_elmer"), "propagate", True)
     with monkeypatch.context() as patch:
         patch.setattr(index, "read_texts", None)
         again = build_index(files, cache_dir=tmp_path / "cache")
@@ -90,8 +90,9 @@ def test_a_bad_file_is_skipped_only_when_asked(tmp_path: Path) -> None:
     assert any("b.parquet' is left out" in note for note in built.notes)
     assert TextCorpus(built)[0, 59]["text"] == "Text number 99."
     (tmp_path / "d.txt").write_bytes(b"Sound text.\n" * 20 + b"\xff")
-    built = build_index([files[0], tmp_path / "d.txt"], skip_bad_files=True, cache_dir=tmp_path / "cache")
+    built = build_index([tmp_path / "d.txt", files[0]], skip_bad_files=True, cache_dir=tmp_path / "cache")
     assert built.examples == 40, "not even the sound part of it counts"
+    assert TextCorpus(built)[0, 0]["text"] == "Text number 0."
 
 
 @pytest.mark.parametrize(

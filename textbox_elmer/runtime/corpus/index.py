@@ -147,10 +147,13 @@ class _Indexer:
 
     def run(self) -> CorpusIndex:
         size = sum(path.stat().st_size for path in self.files)
-        with tqdm(total=size, desc="index corpus", unit="B", unit_scale=True, disable=_bar_off(size)) as bar:
+        hidden = None if size >= SHOW_BAR_FROM else True  # None: where stderr is a terminal
+        done = 0
+        with tqdm(total=size, desc="index corpus", unit="B", unit_scale=True, disable=hidden) as self.bar:
             for number, path in enumerate(self.files):
                 self._file(number, path)
-                bar.update(path.stat().st_size)
+                done += path.stat().st_size
+                self.bar.update(done - self.bar.n)
         names = str(self.files[0]) if len(self.files) == 1 else f"{self.files[0].parent} ({len(self.files)} files)"
         if not self.examples:
             raise UserError(f"The corpus {names!r} is empty: write one text a line into it, texts with letters.")
@@ -186,10 +189,6 @@ class _Indexer:
                 self.left_out_first = self.left_out_first or f"{str(path)!r}, line {place.line},"
                 continue
             self.one_word_only = self.one_word_only and len(text.split(None, 1)) == 1
-            # A block lies within one row group of a parquet file, so that it is found by a short read.
-            if begin is not None and path.suffix == ".parquet" and place.position != begin.position:
-                self._close(number, begin, texts)
-                begin = None
             if begin is None:
                 begin, texts, size = place, [], 0
             texts.append(text)
@@ -201,6 +200,8 @@ class _Indexer:
             self._close(number, begin, texts)
 
     def _close(self, number: int, begin: Place, texts: list[str]) -> None:
+        if self.blocks and self.blocks[-1][0] == number and not begin.offset:
+            self.bar.update(begin.position - self.blocks[-1][1])
         self.blocks.append((number, begin.position, begin.offset, begin.line, self.examples))
         if self.packing is None:
             self.examples += len(texts)
@@ -208,7 +209,3 @@ class _Indexer:
         packs = self.packing.group_sizes(texts)
         self.packs.append(np.array(packs, dtype=np.uint16))
         self.examples += len(packs)
-
-
-def _bar_off(size: int) -> bool | None:
-    return None if size >= SHOW_BAR_FROM else True

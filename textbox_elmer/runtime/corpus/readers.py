@@ -68,9 +68,8 @@ def _lines(path: Path, start: Place, parse: Callable[[str, str], str]) -> Iterat
                         f"{str(path)!r}, line {number}, is longer than {LONGEST_LINE / 1e6:g} MB, too long for one "
                         "text: write one text a line."
                     )
-                content = line.removeprefix(codecs.BOM_UTF8) if position == 0 else line
                 try:
-                    text = content.decode("utf-8").strip()
+                    text = line.removeprefix(codecs.BOM_UTF8).decode("utf-8").strip()
                 except UnicodeDecodeError:
                     raise UserError(
                         f"{str(path)!r}, line {number}, is not UTF-8 text: save the file as UTF-8, or leave it out "

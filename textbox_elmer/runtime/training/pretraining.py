@@ -22,8 +22,11 @@ class PretrainingTrainer(HostTrainer):
         return CorpusLoader(corpus, batch_sampler=batches, collate_fn=collate, num_workers=workers, pin_memory=pinned)
 
     def get_eval_dataloader(self, eval_dataset: None = None) -> DataLoader:
-        """Return this process's batches of the validation corpus, in its own order and always with the same noise."""
-        corpus, size = self.eval_dataset, self.args.eval_batch_size
+        """Return this process's batches of the validation corpus, in its own order and always with the same noise.
+
+        They are as large as those of the training, since a text costs as much memory here as there.
+        """
+        corpus, size = self.eval_dataset, self._train_batch_size
         batches = CorpusBatches(corpus, size, None, self.args.world_size, self.args.process_index)
         return CorpusLoader(corpus, batch_sampler=batches, collate_fn=self.data_collator)
 

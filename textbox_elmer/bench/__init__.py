@@ -1,0 +1,1 @@
+"""Benches: what something costs or gains, measured beside a peer."""
