@@ -1,6 +1,7 @@
 """Fixtures that several rooms share."""
 
 import json
+import logging
 import os
 import random
 import shutil
@@ -50,6 +51,15 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     datasets.config.HF_DATASETS_CACHE = tmp_path_factory.mktemp("cache")
     yield
     datasets.config.HF_DATASETS_CACHE = before
+
+
+@pytest.fixture
+def our_log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    """What this package logs, each message once, whether an earlier test has sent it to the console or not."""
+    logger = logging.getLogger("textbox_elmer")
+    monkeypatch.setattr(logger, "propagate", True)
+    monkeypatch.setattr(logger, "handlers", [])
+    return caplog
 
 
 @pytest.fixture

@@ -137,7 +137,7 @@ def test_a_stream_from_the_hub(corpus: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert same_weights(Path(resumed["run"]) / "checkpoint-13", Path(results["run"]) / "checkpoint-13")
 
 
-def test_another_task_takes_the_weights_alone(corpus: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_another_task_takes_the_weights_alone(corpus: Path) -> None:
     run_textbox("ELMER", "raw", config_dict=lplm(epochs=1, filename="first"))
     config = {key: value for key, value in lplm(epochs=1).items() if key not in ("vocab_size", "d_model")}
     config |= {"pretrain_task": "denoising", "model_path": "saved/first/checkpoint-11"}

@@ -1,6 +1,5 @@
 """The index: every text found by its number, in blocks, packed or not, and what is left out is named."""
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -63,15 +62,14 @@ def test_packing_loses_nothing(tmp_path: Path, max_tokens: int, texts_together: 
     assert TextCorpus(built)[0, 23]["text"] == examples[23]
 
 
-def test_an_index_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_index_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, our_log: pytest.LogCaptureFixture) -> None:
     files, _ = write_files(tmp_path)
     first = build_index(files, cache_dir=tmp_path / "cache")
-    monkeypatch.setattr(logging.getLogger("textbox_elmer"), "propagate", True)
     with monkeypatch.context() as patch:
         patch.setattr(index, "read_texts", None)
         again = build_index(files, cache_dir=tmp_path / "cache")
     assert (again.blocks == first.blocks).all()
-    assert "a.txt', line 22, left out: there are no letters" in caplog.text
+    assert "a.txt', line 22, left out: there are no letters" in our_log.text
     (cached,) = (tmp_path / "cache").iterdir()
     (cached / "blocks.npz").write_bytes(b"damaged")
     assert (build_index(files, cache_dir=tmp_path / "cache").blocks == first.blocks).all()

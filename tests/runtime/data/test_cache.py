@@ -1,6 +1,5 @@
 """What is costly is made once; a cache is never trusted when it is wrong, nor needed."""
 
-import logging
 import os
 import shutil
 import stat
@@ -175,16 +174,13 @@ def not_permitted(*args: Any, **options: Any) -> None:
     raise PermissionError(13, "Permission denied")
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(logging.getLogger("textbox_elmer"), "propagate", True)
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, our_log: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("")
     assert cached("it", tmp_path / "file" / "cache", lambda: "made", save, load) == "made"
     assert cached("it", tmp_path / "full", lambda: "made", full_disk, load) == "made"
     assert not list((tmp_path / "full").iterdir())
-    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
-    assert "No space left on device" in caplog.text
+    assert [record.levelname for record in our_log.records] == ["WARNING", "WARNING"]
+    assert "No space left on device" in our_log.text
 
 
 def test_a_damaged_cache_that_cannot_be_removed_is_done_without(

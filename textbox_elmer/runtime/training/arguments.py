@@ -15,15 +15,15 @@ LOGS_PER_EPOCH = 10
 
 
 def training_arguments(
-    config: Config, spec: ModelSpec, run: Path, epoch_steps: int, validates: bool
+    config: Config, spec: ModelSpec, run: Path, examples: int, validates: bool
 ) -> Seq2SeqTrainingArguments:
-    """Translate a resolved configuration; `epoch_steps` is the number of optimizer steps in an epoch."""
+    """Translate a resolved configuration; `examples` is the number of training examples, 0 if none or unknown."""
     strategy = {"epoch": "epoch", "step": "steps"}[config["valid_strategy"]]
     by_loss = selects_by_loss(config)
     # ELMER's concat_head serves soft exit alone.
     without_soft_exit = config["pretrain_task"] == "lplm" or config["exit_mode"] in ("hard", "last")
     unused_parameters = config["find_unused_parameters"] or (spec.parallel and without_soft_exit)
-    return Seq2SeqTrainingArguments(
+    arguments = Seq2SeqTrainingArguments(
         output_dir=str(run),
         per_device_train_batch_size=config["train_batch_size"],
         per_device_eval_batch_size=config["eval_batch_size"],
@@ -39,7 +39,6 @@ def training_arguments(
         save_steps=config["valid_steps"],
         metric_for_best_model=("loss" if by_loss else "score") if validates else None,
         greater_is_better=not by_loss if validates else None,
-        logging_steps=max(1, min(MOST_STEPS_BETWEEN_LOGS, epoch_steps // LOGS_PER_EPOCH)),
         disable_tqdm=config["disable_tqdm"] or not sys.stderr.isatty(),
         report_to="none",
         seed=config["seed"],
@@ -51,3 +50,7 @@ def training_arguments(
         dataloader_pin_memory=config["use_gpu"] and torch.cuda.is_available(),
         ddp_find_unused_parameters=unused_parameters,
     )
+    batch_size = arguments.train_batch_size * arguments.world_size * arguments.gradient_accumulation_steps
+    epoch_steps = -(-examples // batch_size)
+    arguments.logging_steps = max(1, min(MOST_STEPS_BETWEEN_LOGS, epoch_steps // LOGS_PER_EPOCH))
+    return arguments

@@ -67,10 +67,9 @@ class HostTrainer(Seq2SeqTrainer):
         self.references, self.generates = references, not selects_by_loss(config)
         self._start_decoding()
         examples = len(train_dataset) if isinstance(train_dataset, Sized) else 0
-        train_steps = -(-examples // (config["train_batch_size"] * config["accumulation_steps"]))
         super().__init__(
             model=model,
-            args=training_arguments(config, spec, run, train_steps, validates=eval_dataset is not None),
+            args=training_arguments(config, spec, run, examples, validates=eval_dataset is not None),
             data_collator=collator,
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
