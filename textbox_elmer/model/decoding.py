@@ -28,9 +28,3 @@ def pack_left(values: Tensor, kept: Tensor, padding: int | float) -> Tensor:
     rows, _ = kept.nonzero(as_tuple=True)
     packed[rows, (kept.cumsum(-1) - 1)[kept]] = values[kept]
     return packed
-
-
-def probability(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Return the probability of each token under `[batch, length, vocabulary]` logits, `[batch, length]`."""
-    chosen = logits.gather(-1, tokens[..., None])[..., 0].float()
-    return (chosen - logits.float().logsumexp(-1)).exp()

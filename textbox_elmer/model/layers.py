@@ -1,6 +1,8 @@
 """BART's transformer layers (post-norm, learned positions), with a decoder that attends in both directions."""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,9 @@ from .configuration import ElmerConfig
 
 # BART's learned positions start after two reserved rows.
 POSITION_OFFSET = 2
+
+# Keys and values of the canvas's own states, and of the source's.
+Memory = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def additive_mask(attention_mask: Tensor, dtype: torch.dtype) -> Tensor:
@@ -60,12 +65,15 @@ class Attention(nn.Module):
     def _split(self, states: Tensor) -> Tensor:
         return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
-    def forward(self, queries: Tensor, states: Tensor, mask: Tensor | None) -> Tensor:
-        """Attend from `queries` `[batch, m, width]` to `states` `[batch, n, width]` under an additive mask."""
+    def remember(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the keys and values of `[batch, n, width]` states, each `[batch, heads, n, width / heads]`."""
+        return self._split(self.k_proj(states)), self._split(self.v_proj(states))
+
+    def forward(self, queries: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+        """Attend from `queries` `[batch, m, width]` to remembered states under an additive mask."""
         attended = F.scaled_dot_product_attention(
             self._split(self.q_proj(queries)),
-            self._split(self.k_proj(states)),
-            self._split(self.v_proj(states)),
+            *memory,
             attn_mask=mask,
             dropout_p=self.dropout if self.training else 0.0,
         )
@@ -86,9 +94,9 @@ class PostNormLayer(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.activation_dropout = nn.Dropout(config.activation_dropout)
 
-    def attend_self(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
-        """Let states `[batch, length, width]` attend to each other, in both directions."""
-        return self.self_attn_layer_norm(hidden + self.dropout(self.self_attn(hidden, hidden, mask)))
+    def attend_self(self, queries: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+        """Let states `[batch, length, width]`, or some of them, attend to all, in both directions."""
+        return self.self_attn_layer_norm(queries + self.dropout(self.self_attn(queries, memory, mask)))
 
     def feed_forward(self, hidden: Tensor) -> Tensor:
         """Map each state `[..., width]` by itself."""
@@ -104,7 +112,7 @@ class EncoderLayer(PostNormLayer):
 
     def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
         """Map states `[batch, source_length, width]` to the next layer's."""
-        return self.feed_forward(self.attend_self(hidden, mask))
+        return self.feed_forward(self.attend_self(hidden, self.self_attn.remember(hidden), mask))
 
 
 class DecoderLayer(PostNormLayer):
@@ -115,13 +123,18 @@ class DecoderLayer(PostNormLayer):
         self.encoder_attn = Attention(config.d_model, config.decoder_attention_heads, config.attention_dropout)
         self.encoder_attn_layer_norm = nn.LayerNorm(config.d_model)
 
+    def remember(self, hidden: Tensor, encoder_states: Tensor) -> Memory:
+        """Return the keys and values of the canvas's states and of the source's."""
+        return self.self_attn.remember(hidden), self.encoder_attn.remember(encoder_states)
+
     def forward(
-        self, hidden: Tensor, encoder_states: Tensor, encoder_mask: Tensor | None, canvas_mask: Tensor | None = None
+        self, queries: Tensor, memory: Memory, encoder_mask: Tensor | None, canvas_mask: Tensor | None = None
     ) -> Tensor:
-        """Map states `[batch, target_length, width]` to the next layer's."""
-        hidden = self.attend_self(hidden, canvas_mask)
-        attended = self.encoder_attn(hidden, encoder_states, encoder_mask)
-        return self.feed_forward(self.encoder_attn_layer_norm(hidden + self.dropout(attended)))
+        """Map the canvas's states, or some of them, `[batch, m, width]` to the next layer's."""
+        canvas, source = memory
+        queries = self.attend_self(queries, canvas, canvas_mask)
+        attended = self.encoder_attn(queries, source, encoder_mask)
+        return self.feed_forward(self.encoder_attn_layer_norm(queries + self.dropout(attended)))
 
 
 class Embedder(nn.Module):
@@ -156,9 +169,34 @@ class Encoder(Embedder):
         return hidden
 
 
+@dataclass(frozen=True)
+class CanvasLayer:
+    """A decoder layer that knows the source: a function from the canvas's states to the next layer's."""
+
+    layer: DecoderLayer
+    encoder_states: Tensor
+    encoder_mask: Tensor | None
+    canvas_mask: Tensor | None = None
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        """Map `[batch, target_length, width]` states to the next layer's."""
+        return self.over(hidden)(hidden)
+
+    def over(self, hidden: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return a function from any of the states, `[batch, m, width]`, to the next layer's; all serve as keys."""
+        memory = self.layer.remember(hidden, self.encoder_states)
+        return lambda queries: self.layer(queries, memory, self.encoder_mask, self.canvas_mask)
+
+
 class Decoder(Embedder):
     """The canvas's embeddings and layers. Which layer predicts what is decided in `exits`."""
 
     def __init__(self, config: ElmerConfig, embed_tokens: nn.Embedding) -> None:
         super().__init__(config, embed_tokens)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
+
+    def over_source(
+        self, encoder_states: Tensor, encoder_mask: Tensor | None, canvas_mask: Tensor | None = None
+    ) -> list[CanvasLayer]:
+        """Return the layers as functions of the canvas's states alone."""
+        return [CanvasLayer(layer, encoder_states, encoder_mask, canvas_mask) for layer in self.layers]

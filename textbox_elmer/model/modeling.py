@@ -13,10 +13,13 @@ from transformers.utils import ModelOutput
 
 from .canvas import ignore_padding, lay_canvas
 from .configuration import ElmerConfig
-from .decoding import NO_LAYER, kept_tokens, pack_left, probability
+from .decoding import NO_LAYER, kept_tokens, pack_left
 from .exits import Exits, leave_at, leave_last, leave_soft, leave_when_confident
+from .inference import predict_last, predict_soft, predict_when_confident
 from .layers import Decoder, Encoder, additive_mask
 from .losses import losses_by_exit_layer, losses_of_all_exits, mean_loss, token_losses
+from .off_ramp import OffRamp
+from .screening import Screen, screen_pays
 
 EXIT_MODES = ("soft", "hard", "last")
 
@@ -100,6 +103,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         self.model = ElmerModel(config)
         self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
         self.concat_head = ConcatHead(config.d_model)
+        self._screen: Screen | None = None
         self.register_buffer("final_logits_bias", torch.zeros(1, config.vocab_size))
         self.post_init()
 
@@ -220,13 +224,10 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         labels: Tensor | None = None,
         exit_layers: Tensor | None = None,
         canvas_mask: Tensor | None = None,
-        exit_threshold: float | None = None,
     ) -> Exits:
         """Run the decoder over a canvas `[batch, target_length]` under one of the exit rules of `exits`."""
-        decoder = self.model.decoder
-        attended = {"encoder_states": encoder_states, "encoder_mask": encoder_mask, "canvas_mask": canvas_mask}
-        layers = [partial(layer, **attended) for layer in decoder.layers]
-        run = (layers, decoder.embed(canvas), self.lm_head, self.final_logits_bias)
+        layers = self.model.decoder.over_source(encoder_states, encoder_mask, canvas_mask)
+        run = (layers, self.model.decoder.embed(canvas), self.lm_head, self.final_logits_bias)
         if exit_layers is not None:
             if exit_layers.min() < 0 or exit_layers.max() >= len(layers):
                 raise ValueError(f"exit_layers must lie between 0 and {len(layers) - 1}, the decoder's last layer.")
@@ -234,7 +235,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         if exit_mode == "soft":
             return leave_soft(*run, partial(self._embed_prediction, labels=labels), self.concat_head)
         if exit_mode == "hard":
-            return leave_when_confident(*run, self.config.exit_threshold if exit_threshold is None else exit_threshold)
+            return leave_when_confident(*run, self.config.exit_threshold)
         return leave_last(*run)
 
     def _embed_prediction(self, prediction: Tensor, labels: Tensor | None) -> Tensor:
@@ -255,6 +256,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         exit_threshold: float | None = None,
         collapse_repeats: bool = True,
         return_dict_in_generate: bool = False,
+        output_scores: bool = True,
         **unsupported: Any,
     ) -> Tensor | ElmerGeneration:
         """Write a text for every source: one encoder pass, one decoder pass over a canvas of `max_length` positions.
@@ -268,6 +270,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             exit_threshold: entropy in nats for `"hard"`, by default the configuration's.
             collapse_repeats: drop every token that equals its left neighbour, the usual fault of parallel decoding.
             return_dict_in_generate: return an `ElmerGeneration` with exit layers and scores.
+            output_scores: leave the scores out of it if False: they take a pass of their own over the vocabulary.
 
         Returns:
             token ids `[batch, longest]`, cut at the first eos (which is kept) and padded, or an `ElmerGeneration`.
@@ -286,6 +289,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             raise ValueError(f"exit_mode is one of {', '.join(EXIT_MODES)}, not {mode!r}.")
         if exit_threshold is not None and exit_threshold < 0:
             raise ValueError(f"exit_threshold is an entropy in nats, 0 or more, not {exit_threshold}.")
+        scored = return_dict_in_generate and output_scores
         length = self.config.canvas_length if max_length is None else max_length
         if not 1 <= length <= self.config.max_position_embeddings:
             raise ValueError(
@@ -295,17 +299,39 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         self.eval()
         try:
             encoder_states, encoder_mask = self.encode(input_ids, attention_mask)
-            canvas = self._canvas(input_ids.shape[0], length)
-            exits = self._decode(canvas, encoder_states, encoder_mask, mode, exit_threshold=exit_threshold)
+            layers = self.model.decoder.over_source(encoder_states, encoder_mask)
+            hidden = self.model.decoder.embed(self._canvas(input_ids.shape[0], length))
+            run = (layers, hidden, self._off_ramp(), self.config.eos_token_id, scored)
+            if mode == "soft":
+                predictions = predict_soft(*run, self.model.shared, self.concat_head)
+            elif mode == "hard":
+                threshold = self.config.exit_threshold if exit_threshold is None else exit_threshold
+                predictions = predict_when_confident(*run, threshold)
+            else:
+                predictions = predict_last(*run)
         finally:
             self.train(was_training)
-        tokens = exits.logits.argmax(-1)
-        kept = kept_tokens(tokens, self.config.eos_token_id, collapse_repeats)
-        sequences = pack_left(tokens, kept, self.config.pad_token_id)
+        kept = kept_tokens(predictions.tokens, self.config.eos_token_id, collapse_repeats)
+        sequences = pack_left(predictions.tokens, kept, self.config.pad_token_id)
         if not return_dict_in_generate:
             return sequences
         return ElmerGeneration(
             sequences=sequences,
-            exit_layers=pack_left(exits.exit_layers, kept, NO_LAYER),
-            scores=pack_left(probability(exits.logits, tokens), kept, 0.0),
+            exit_layers=pack_left(predictions.exit_layers, kept, NO_LAYER),
+            scores=pack_left(predictions.probabilities, kept, 0.0) if scored else None,
         )
+
+    def _off_ramp(self) -> OffRamp:
+        """Return the head as it is read at inference, with a screen that is kept until the weights change."""
+        weight = self.lm_head.weight
+        if not screen_pays(weight):
+            return OffRamp(weight, self.final_logits_bias)
+        if self._screen is None or not self._screen.is_of(weight):
+            self._screen = Screen(weight, self.final_logits_bias)
+        return OffRamp(weight, self.final_logits_bias, self._screen)
+
+    def train(self, mode: bool = True) -> "ElmerForConditionalGeneration":
+        """Set training or evaluation mode; training forgets what decoding has derived from the weights."""
+        if mode:
+            self._screen = None
+        return super().train(mode)

@@ -23,7 +23,7 @@ def generate_ids(
     """
     options: dict[str, Any] = {"max_length": config["tgt_len"], **(config["generation_kwargs"] or {})}
     if spec.parallel:
-        options["return_dict_in_generate"] = True
+        options |= {"return_dict_in_generate": True, "output_scores": False}
     try:
         output = model.generate(input_ids=input_ids, attention_mask=attention_mask, **options)
     except (ValueError, TypeError) as error:

@@ -1,0 +1,107 @@
+"""An off-ramp reads what all logits would say, whatever the numbers."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textbox_elmer.model import off_ramp, screening
+from textbox_elmer.model.exits import entropy
+from textbox_elmer.model.off_ramp import OffRamp
+from textbox_elmer.model.screening import Screen
+
+bounded = settings(deadline=None, derandomize=True, max_examples=80)
+
+
+def draw(seed: int, states: int, vocabulary: int, width: int, scale: float) -> tuple[torch.Tensor, torch.Tensor]:
+    torch.manual_seed(seed)
+    return torch.randn(states, width) * scale, torch.randn(vocabulary, width)
+
+
+@bounded
+@given(
+    seed=st.integers(0, 10**6),
+    states=st.integers(1, 300),
+    vocabulary=st.sampled_from([1, 63, 64, 65, 500, 3000]),
+    scale=st.sampled_from([0.01, 1.0, 30.0]),
+)
+def test_a_screen_finds_the_exact_argmax(seed: int, states: int, vocabulary: int, scale: float) -> None:
+    hidden, weight = draw(seed, states, vocabulary, 32, scale)
+    bias = torch.zeros(1, vocabulary)
+    found = OffRamp(weight, bias, Screen(weight, bias)).best(hidden)
+    logits = (hidden.double() @ weight.double().T).max(-1)
+    chosen = (hidden.double() * weight.double()[found]).sum(-1)
+    assert (chosen >= logits.values - 1e-6 * scale).all()
+
+
+def test_words_that_only_exact_arithmetic_tells_apart() -> None:
+    """A thousand words that are one in bfloat16; whole numbers, so that the exact products are exact."""
+    weight = torch.full((1000, 2), 4096.0)
+    weight[:, 1] += torch.randperm(1000, generator=torch.Generator().manual_seed(0)) % 7
+    hidden = torch.tensor([[1.0, 1.0], [1.0, -1.0], [0.0, 0.0]])
+    exact = (hidden @ weight.T).argmax(-1)
+    bias = torch.zeros(1, 1000)
+    assert OffRamp(weight, bias, Screen(weight, bias)).best(hidden).tolist() == exact.tolist()
+
+
+@pytest.mark.parametrize("most", [0, 256])
+def test_of_equal_words_the_first_is_chosen(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screening, "MOST_CANDIDATES", most)
+    weight = torch.tensor([[1.0], [3.0], [2.0]] + [[3.0]] * 200)
+    bias = torch.zeros(1, 203)
+    assert OffRamp(weight, bias, Screen(weight, bias)).best(torch.ones(5, 1)).tolist() == [1] * 5
+
+
+@bounded
+@given(
+    seed=st.integers(0, 10**6),
+    states=st.integers(0, 40),
+    vocabulary=st.sampled_from([1, 6, 7, 8, 300]),
+    scale=st.sampled_from([0.01, 0.3, 3.0]),
+    words=st.sampled_from([3, 7, 10**6]),
+)
+def test_a_reading_is_that_of_a_softmax(seed: int, states: int, vocabulary: int, scale: float, words: int) -> None:
+    hidden, weight = draw(seed, states, vocabulary, 8, scale)
+    bias = torch.randn(1, vocabulary)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(off_ramp, "MOST_WORDS", words)
+        reading, best = OffRamp(weight, bias).read(hidden), OffRamp(weight, bias).best(hidden)
+    logits = hidden @ weight.T + bias
+    assert reading.tokens.tolist() == best.tolist() == logits.argmax(-1).tolist()
+    torch.testing.assert_close(reading.probabilities, logits.softmax(-1).amax(-1), atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(reading.entropies, entropy(logits), atol=2e-5, rtol=1e-4)
+
+
+@bounded
+@given(
+    seed=st.integers(0, 10**6),
+    scale=st.sampled_from([0.01, 0.5, 1.0, 2.0, 5.0]),
+    threshold=st.sampled_from([0.1, 0.5, 2.0, 5.0]),
+)
+def test_no_sure_state_is_ruled_out(seed: int, scale: float, threshold: float) -> None:
+    hidden, weight = draw(seed, 60, 400, 16, scale)
+    bias = torch.zeros(1, 400)
+    allowed = OffRamp(weight, bias, Screen(weight, bias)).may_be_below(hidden, threshold)
+    assert not ((entropy(hidden @ weight.T) < threshold) & ~allowed).any()
+
+
+def test_most_unsure_states_are_ruled_out() -> None:
+    hidden, weight = draw(0, 100, 5000, 16, 0.2)
+    bias = torch.zeros(1, 5000)
+    assert not OffRamp(weight, bias, Screen(weight, bias)).may_be_below(hidden, 0.5).any()
+
+
+def test_all_logits_are_never_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = []
+    chunks = OffRamp._chunks
+
+    def watched(*args: object) -> object:
+        for start, logits in chunks(*args):
+            held.append(logits.numel())
+            yield start, logits
+
+    monkeypatch.setattr(OffRamp, "_chunks", watched)
+    weight = torch.randn(40000, 4)
+    OffRamp(weight, torch.zeros(1, 40000)).read(torch.randn(1000, 4))
+    assert len(held) > 1
+    assert max(held) <= off_ramp.LOGITS_AT_A_TIME

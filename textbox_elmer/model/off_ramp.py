@@ -1,0 +1,84 @@
+"""An off-ramp at inference: what states predict, from passes over the vocabulary that never hold all logits at once."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .screening import Screen
+
+# Logits that are held at a time: 32 MB in float32, which stay in a CPU's cache between the matrix product and its use.
+LOGITS_AT_A_TIME = 2**23
+MOST_WORDS, FEWEST_WORDS = 16384, 1024
+
+
+class Reading(NamedTuple):
+    """What `[n, width]` states predict, each `[n]`: the likeliest token, its probability, the entropy in nats."""
+
+    tokens: Tensor
+    probabilities: Tensor
+    entropies: Tensor
+
+
+class OffRamp:
+    """The head that all exits share, read at some states instead of multiplied out.
+
+    Args:
+        weight: `[vocabulary, width]`.
+        bias: `[1, vocabulary]`, which soft exit's predictions inside the decoder leave out.
+        screen: a `Screen` of the weight, where it makes `best` faster; the result is the same.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, screen: Screen | None = None) -> None:
+        self.weight, self.bias, self.screen = weight, bias.squeeze(0), screen
+
+    def best(self, states: Tensor, with_bias: bool = True) -> Tensor:
+        """Return the likeliest token of each state `[..., width]`, `[...]`."""
+        flat = states.flatten(0, -2)
+        if self._screens(flat, with_bias):
+            return self.screen.best(flat).unflatten(0, states.shape[:-1])
+        best, tokens = None, None
+        for start, logits in self._chunks(flat, self.bias if with_bias else None):
+            values, found = logits.max(-1)
+            if best is None:
+                best, tokens = values, found
+            else:
+                tokens = torch.where(values > best, found + start, tokens)
+                best = torch.maximum(best, values)
+        return tokens.unflatten(0, states.shape[:-1])
+
+    def may_be_below(self, states: Tensor, entropy: float) -> Tensor:
+        """Say cheaply which states' predictions may have an entropy below this one (nats), `[n]`; no others have."""
+        if not self._screens(states, with_bias=True):
+            return torch.ones(states.shape[:1], dtype=torch.bool, device=states.device)
+        return self.screen.least_surprise(states) < entropy
+
+    def read(self, states: Tensor) -> Reading:
+        """Return token, probability and entropy of each state `[n, width]` in one pass, in float32."""
+        best = torch.full(states.shape[:1], -torch.inf, device=states.device)
+        tokens = torch.zeros(states.shape[:1], dtype=torch.long, device=states.device)
+        total, moment = torch.zeros_like(best), torch.zeros_like(best)
+        for start, logits in self._chunks(states, self.bias):
+            logits = logits.float()
+            values, found = logits.max(-1)
+            tokens = torch.where(values > best, found + start, tokens)
+            highest = torch.maximum(best, values)
+            # Sums are kept relative to the highest logit so far, as a stable softmax's are.
+            weights = (logits - highest[:, None]).exp()
+            shrink = (best - highest).exp()
+            total = total * shrink + weights.sum(-1)
+            moment = moment * shrink + torch.linalg.vecdot(weights, logits)
+            best = highest
+        return Reading(tokens, 1 / total, total.log() + best - moment / total)
+
+    def _screens(self, states: Tensor, with_bias: bool) -> bool:
+        same_type = states.dtype == self.weight.dtype  # not so under autocast
+        return self.screen is not None and same_type and not (with_bias and self.screen.biased)
+
+    def _chunks(self, states: Tensor, bias: Tensor | None):
+        vocabulary = self.weight.shape[0]
+        words = min(max(LOGITS_AT_A_TIME // max(len(states), 1), FEWEST_WORDS), MOST_WORDS)
+        for start in range(0, vocabulary, words):
+            part = slice(start, start + words)
+            yield start, F.linear(states, self.weight[part], None if bias is None else bias[part])
