@@ -5,11 +5,15 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.conftest import WORDS, write_toy
 from textbox_elmer.bench import pretraining_gain
 from textbox_elmer.bench.corpus_memory import WRITERS, write_corpus
+from textbox_elmer.bench.memory import peak_megabytes
+from textbox_elmer.bench.planting import plant
 from textbox_elmer.cli import main
+from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.runtime.corpus import build_index, find_files
 
 
@@ -64,11 +68,65 @@ def test_gain_of_pretraining(workplace: Path, monkeypatch: pytest.MonkeyPatch, c
     assert (workplace / "gain" / "a-finetune" / "results.json").stat().st_mtime_ns == started
 
 
+SMALL = ["--layers=2", "--d_model=64", "--vocab_size=300", "--rounds=2", "--out=latency.json"]
+
+
+def test_latency(workplace: Path, capsys: pytest.CaptureFixture) -> None:
+    """Every row of two shapes and batch sizes; planted ends make all ELMER rows write as many tokens as BART's."""
+    pytest.importorskip("ctranslate2")
+    assert main(["bench", "latency", *SMALL, "--shapes=squadqg,pc", "--batch_sizes=1,3"]) == 0
+    tables = json.loads((workplace / "latency.json").read_text())["tables"]
+    assert [(table["shape"], table["batch"]) for table in tables] == [
+        ("squadqg", 1),
+        ("squadqg", 3),
+        ("pc", 1),
+        ("pc", 3),
+    ]
+    printed = capsys.readouterr().out
+    for table in tables:
+        rows = {(row["name"], row["precision"]): row for row in table["rows"]}
+        assert {precision for name, precision in rows if name == "ELMER soft"} == {"float32", "bfloat16"}
+        assert {precision for name, precision in rows if name == "CTranslate2 5 beams"} == {"float32", "int8"}
+        for (_, precision), row in rows.items():
+            peer = precision if ("floor", precision) in rows else "float32"
+            assert row["over_floor"] == pytest.approx(row["seconds"] / rows["floor", peer]["seconds"])
+            beams = rows["BART 5 beams", peer]["seconds"]
+            assert row["faster_than_bart_beams"] == pytest.approx(beams / row["seconds"])
+            assert row["ms_per_example"] == pytest.approx(1000 * row["seconds"] / table["batch"])
+            assert f"| {row['name']} | {row['precision']} | {row['ms_per_example']:.1f} |" in printed
+        assert rows["BART greedy", "float32"]["seconds"] > rows["ELMER last", "float32"]["seconds"]
+
+
+@pytest.mark.parametrize("mode", ["soft", "hard", "last"])
+def test_planted_texts_end_and_leave_where_they_should(mode: str) -> None:
+    sizes = {"d_model": 128, "encoder_attention_heads": 2, "decoder_attention_heads": 2, "vocab_size": 400}
+    config = ElmerConfig(encoder_layers=1, decoder_layers=4, canvas_length=40, **sizes)
+    torch.manual_seed(0)
+    model = ElmerForConditionalGeneration(config).eval()
+    plant(model, 21, 40)
+    output = model.generate(torch.randint(5, 400, (3, 30)), exit_mode=mode, return_dict_in_generate=True)
+    assert output.sequences.shape == (3, 21)
+    assert (output.sequences[:, -1] == config.eos_token_id).all()
+    if mode == "hard":
+        expected = [place % 4 for place in range(20)]
+        assert output.exit_layers[:, :20].tolist() == [expected] * 3
+
+
+def test_memory_is_that_of_the_call() -> None:
+    held = []
+    small = peak_megabytes(lambda: None, torch.device("cpu"))
+    large = peak_megabytes(lambda: held.append(torch.ones(100, 2**18).sum()), torch.device("cpu"))
+    assert small < 30
+    assert 90 < large < 160
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "needs one of corruption, corpus_memory, pretraining_gain"),
-        (["speed"], "needs one of corruption"),
+        ([], "needs one of latency, corruption, corpus_memory, pretraining_gain"),
+        (["speed"], "needs one of latency"),
+        (["latency", "--round=1"], "The bench latency has no option --round"),
+        (["latency", "--shapes=xsum,dialog"], "The option --shapes knows xsum, squadqg, pc, cnndm, not 'dialog'"),
         (["corruption", "--rows=a"], "The bench corruption has no option --rows"),
         (["corpus_memory", "--kind=pdf"], "--kind is one of src, txt, jsonl, parquet, not 'pdf'"),
         (["pretraining_gain", "--row=a"], "The bench pretraining_gain has no option --row"),

@@ -75,20 +75,44 @@ def test_a_reading_is_that_of_a_softmax(seed: int, states: int, vocabulary: int,
 @bounded
 @given(
     seed=st.integers(0, 10**6),
+    vocabulary=st.sampled_from([3, 64, 65, 400]),
     scale=st.sampled_from([0.01, 0.5, 1.0, 2.0, 5.0]),
-    threshold=st.sampled_from([0.1, 0.5, 2.0, 5.0]),
+    threshold=st.sampled_from([0.0, 0.1, 0.5, 2.0, 5.0]),
 )
-def test_no_sure_state_is_ruled_out(seed: int, scale: float, threshold: float) -> None:
+def test_confident_states_are_found(seed: int, vocabulary: int, scale: float, threshold: float) -> None:
+    hidden, weight = draw(seed, 60, vocabulary, 16, scale)
+    bias = torch.zeros(1, vocabulary)
+    logits = hidden @ weight.T
+    for ramp in (OffRamp(weight, bias, Screen(weight, bias)), OffRamp(weight, bias)):
+        confident, reading = ramp.read_confident(hidden, threshold, scored=True)
+        assert (confident == (entropy(logits) < threshold)).all()
+        assert reading.tokens.tolist() == logits.argmax(-1)[confident].tolist()
+        torch.testing.assert_close(reading.probabilities, logits.softmax(-1).amax(-1)[confident], atol=1e-6, rtol=1e-4)
+        confident_too, unscored = ramp.read_confident(hidden, threshold, scored=False)
+        assert (confident_too == confident).all()
+        assert unscored.tokens.tolist() == reading.tokens.tolist()
+
+
+@bounded
+@given(seed=st.integers(0, 10**6), scale=st.sampled_from([0.01, 0.5, 1.0, 2.0, 5.0, 30.0]))
+def test_entropies_lie_within_the_bounds(seed: int, scale: float) -> None:
     hidden, weight = draw(seed, 60, 400, 16, scale)
-    bias = torch.zeros(1, 400)
-    allowed = OffRamp(weight, bias, Screen(weight, bias)).may_be_below(hidden, threshold)
-    assert not ((entropy(hidden @ weight.T) < threshold) & ~allowed).any()
+    least, most = Screen(weight, torch.zeros(1, 400))._look(hidden).entropy_bounds()
+    exact = entropy(hidden @ weight.T)
+    assert (least <= exact + 1e-4).all()
+    assert (exact <= most + 1e-4).all()
 
 
-def test_most_unsure_states_are_ruled_out() -> None:
-    hidden, weight = draw(0, 100, 5000, 16, 0.2)
+def test_the_bounds_decide_what_is_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither sure nor very unsure states need an exact pass."""
+    _, weight = draw(0, 1, 5000, 64, 1.0)
     bias = torch.zeros(1, 5000)
-    assert not OffRamp(weight, bias, Screen(weight, bias)).may_be_below(hidden, 0.5).any()
+    hidden = torch.cat([weight[:50], 0.01 * weight[50:100]])
+    ramp = OffRamp(weight, bias, Screen(weight, bias))
+    monkeypatch.setattr(OffRamp, "read", None)
+    confident, reading = ramp.read_confident(hidden, 0.5, scored=False)
+    assert confident.tolist() == [True] * 50 + [False] * 50
+    assert reading.tokens.tolist() == list(range(50))
 
 
 def test_all_logits_are_never_held(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .layers import CanvasLayer
-from .off_ramp import OffRamp, Reading
+from .off_ramp import OffRamp
 
 # Positions that the last layer computes at first: as far as the exit before it saw the texts go and a little more, or,
 # without such an exit, that many.
@@ -102,20 +102,17 @@ def predict_when_confident(
         hidden = _advance(layer, hidden, inside)
         leaving = inside.clone()
         if index < len(layers) - 1:
-            leaving[inside] = off_ramp.may_be_below(hidden[inside], exit_threshold)
+            leaving[inside], reading = off_ramp.read_confident(hidden[inside], exit_threshold, scored)
+            tokens[leaving], probabilities[leaving] = reading.tokens, reading.probabilities
         else:
             # What lies behind an end that is settled is cut off, whatever it would be.
             ends = _lengths(tokens.masked_fill(inside, -1), eos_token_id)
             leaving &= torch.arange(inside.shape[1], device=inside.device) < ends[:, None]
-        if index == len(layers) - 1 and not scored:
-            tokens[leaving] = off_ramp.best(hidden[leaving])
-        else:
-            reading = off_ramp.read(hidden[leaving])
-            if index < len(layers) - 1:
-                sure = reading.entropies < exit_threshold
-                leaving[leaving.clone()] = sure
-                reading = Reading(*(part[sure] for part in reading))
-            tokens[leaving], probabilities[leaving] = reading.tokens, reading.probabilities
+            if scored:
+                reading = off_ramp.read(hidden[leaving])
+                tokens[leaving], probabilities[leaving] = reading.tokens, reading.probabilities
+            else:
+                tokens[leaving] = off_ramp.best(hidden[leaving])
         exit_layers[leaving] = index
         inside &= ~leaving
         if not inside.any():

@@ -48,12 +48,6 @@ class OffRamp:
                 best = torch.maximum(best, values)
         return tokens.unflatten(0, states.shape[:-1])
 
-    def may_be_below(self, states: Tensor, entropy: float) -> Tensor:
-        """Say cheaply which states' predictions may have an entropy below this one (nats), `[n]`; no others have."""
-        if not self._screens(states, with_bias=True):
-            return torch.ones(states.shape[:1], dtype=torch.bool, device=states.device)
-        return self.screen.least_surprise(states) < entropy
-
     def read(self, states: Tensor) -> Reading:
         """Return token, probability and entropy of each state `[n, width]` in one pass, in float32."""
         best = torch.full(states.shape[:1], -torch.inf, device=states.device)
@@ -71,6 +65,25 @@ class OffRamp:
             moment = moment * shrink + torch.linalg.vecdot(weights, logits)
             best = highest
         return Reading(tokens, 1 / total, total.log() + best - moment / total)
+
+    def read_confident(self, states: Tensor, entropy: float, scored: bool) -> tuple[Tensor, Reading]:
+        """Return which states' predictions have an entropy below this one (nats), `[n]`, and a reading of those alone.
+
+        Unless `scored`, the reading's probabilities and entropies may be missing (NaN).
+        """
+        if not self._screens(states, with_bias=True):
+            reading = self.read(states)
+            confident = reading.entropies < entropy
+            return confident, Reading(*(part[confident] for part in reading))
+        tokens, confident, unsure = self.screen.judge(states, entropy)
+        open_ = ~(confident | unsure)
+        if open_.any():
+            confident[open_] = self.read(states[open_]).entropies < entropy
+        if scored:
+            return confident, self.read(states[confident])
+        tokens = tokens[confident]
+        unknown = torch.full_like(tokens, torch.nan, dtype=torch.float)
+        return confident, Reading(tokens, unknown, unknown)
 
     def _screens(self, states: Tensor, with_bias: bool) -> bool:
         same_type = states.dtype == self.weight.dtype  # not so under autocast

@@ -1,5 +1,8 @@
 """Exact argmax over the vocabulary at bfloat16's price: a coarse pass finds candidates, an exact one settles them."""
 
+import math
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -40,32 +43,34 @@ class Screen:
 
     def best(self, states: Tensor) -> Tensor:
         """Return the likeliest word of each state `[n, width]`, `[n]`."""
-        return torch.cat([self._best(part) for part in states.split(STATES_AT_A_TIME)])
+        return torch.cat([self._settle(part, self._look(part)) for part in states.split(STATES_AT_A_TIME)])
 
-    def least_surprise(self, states: Tensor) -> Tensor:
-        """Return a lower bound of -log p of each state's likeliest word, and so of its entropy in nats, `[n]`."""
-        bounds = []
+    def judge(self, states: Tensor, entropy: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Find the likeliest word of each state `[n, width]` and where its entropy lies, as far as the bounds tell.
+
+        Returns:
+            the words, whether the entropy is surely below `entropy` (nats), and whether it surely is not, each `[n]`.
+        """
+        parts = []
         for part in states.split(STATES_AT_A_TIME):
-            tops, off, _ = self._coarse(part)
-            # Only the best word of each group is counted, so the sum is too small at most.
-            bounds.append(tops.float().logsumexp(-1) - tops.amax(-1) - 2 * off[:, 0])
-        return torch.cat(bounds)
+            look = self._look(part)
+            least, most = look.entropy_bounds()
+            parts.append((self._settle(part, look), most < entropy, least >= entropy))
+        return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
-    def _coarse(self, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the groups' best logits `[n, groups]`, how far they may be off `[n, 1]`, and all logits."""
+    def _look(self, states: Tensor) -> "Look":
         rounded = states.bfloat16()
         logits = F.linear(rounded, self.coarse).unflatten(-1, (-1, GROUP))
         tops = logits.amax(-1)
-        off = (states - rounded.float()).norm(dim=-1, keepdim=True) * self.longest
-        off += states.norm(dim=-1, keepdim=True) * self.error
-        return tops, off + tops.abs().amax(-1, keepdim=True).float() * BFLOAT16_ROUNDING, logits
+        off = (states - rounded.float()).norm(dim=-1) * self.longest + states.norm(dim=-1) * self.error
+        off += tops.abs().amax(-1).float() * BFLOAT16_ROUNDING
+        return Look(logits, tops.float(), off)
 
-    def _best(self, states: Tensor) -> Tensor:
-        tops, off, logits = self._coarse(states)
-        least = tops.amax(-1, keepdim=True).float() - 2 * off
+    def _settle(self, states: Tensor, look: "Look") -> Tensor:
+        least = (look.tops.amax(-1) - 2 * look.off)[:, None]
         # Whole groups are ruled out first: comparing each of 50,000 words would take as long as the product.
-        rows, groups = (tops >= least).nonzero(as_tuple=True)
-        group_of, place = (logits[rows, groups] >= least[rows]).nonzero(as_tuple=True)
+        rows, groups = (look.tops >= least).nonzero(as_tuple=True)
+        group_of, place = (look.logits[rows, groups] >= least[rows]).nonzero(as_tuple=True)
         if len(place) > MOST_CANDIDATES * len(states):
             return F.linear(states, self.weight).argmax(-1)
         rows, words = rows[group_of], (groups[group_of] * GROUP + place).clamp(max=len(self.weight) - 1)
@@ -74,6 +79,41 @@ class Screen:
         # Of equal logits the first word counts, as in argmax.
         words = words.where(exact == highest[rows], len(self.weight))
         return words.new_full((len(states),), len(self.weight)).scatter_reduce(0, rows, words, "amin")
+
+
+class Look(NamedTuple):
+    """A coarse pass over the vocabulary for n states.
+
+    Attributes:
+        logits: bfloat16, `[n, groups, GROUP]`.
+        tops: each group's best, `[n, groups]`.
+        off: how far any logit may lie from the exact one, `[n]`.
+    """
+
+    logits: Tensor
+    tops: Tensor
+    off: Tensor
+
+    def entropy_bounds(self) -> tuple[Tensor, Tensor]:
+        """Return what each state's entropy is not below and not above, in nats, `[n]` each.
+
+        With Z the sum of all words' exp(logit - best), log Z = -log p(best) is not above the entropy. The sum counts
+        one word of each group at least, and at most GROUP words as likely as the group's best; the best group is looked
+        at word by word. Of all distributions with that p(best), the one that spreads the rest evenly has the largest
+        entropy.
+        """
+        best, group = self.tops.max(-1, keepdim=True)
+        others = (self.tops - best).exp().scatter(1, group, 0.0).sum(-1)
+        beside = self.logits.gather(1, group[..., None].expand(-1, -1, GROUP))[:, 0].float()
+        beside = ((beside - best).exp().sum(-1) - 1).clamp(min=0)
+        slack = (2 * self.off).exp()
+        least = torch.log1p(others / slack)
+        rest = (GROUP * others + beside) * slack
+        unlikely = rest / (1 + rest)
+        words = self.logits[0].numel()
+        most = torch.special.entr(unlikely) + torch.special.entr(1 - unlikely) + unlikely * math.log(words)
+        # The bound falls again where the best word is less likely than most others together.
+        return least, torch.where(unlikely < 0.5, most, torch.inf)
 
 
 def screen_pays(weight: Tensor) -> bool:

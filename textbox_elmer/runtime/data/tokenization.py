@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
+from pyarrow import compute
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
@@ -100,6 +102,11 @@ def encode_split(
 
     key = content_key(FORMAT, split.source, targets, fingerprint(tokenizer), settings)
     return cached(f"ids-{key}", cache_dir, encode, lambda ids, folder: ids.save_to_disk(folder), load)
+
+
+def source_lengths(ids: datasets.Dataset) -> np.ndarray:
+    """Return the number of tokens of each source of an encoded split, `[examples]`."""
+    return compute.list_value_length(ids.data.column("source_ids")).to_numpy()
 
 
 def _ids(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:

@@ -16,6 +16,7 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from textbox_elmer.model.losses import mean_loss, token_count, token_losses
 from textbox_elmer.runtime.config import Config
+from textbox_elmer.runtime.data.tokenization import source_lengths
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.generation import generate_ids
 from textbox_elmer.runtime.metrics import evaluate
@@ -190,10 +191,15 @@ class HostTrainer(Seq2SeqTrainer):
         return super().evaluation_loop(*args, **kwargs)
 
     def test(self, dataset: Any, references: Sequence[str | list[str]]) -> dict[str, float | str]:
-        """Generate for a tokenized test split and return its metrics and loss; the texts are in `texts`."""
-        self.references, self.generates = references, True
+        """Generate for a tokenized test split and return its metrics and loss; the texts, in its order, are in `texts`.
+
+        Batches hold sources of similar lengths, so that little of them is padding.
+        """
+        order = np.argsort(-source_lengths(dataset), kind="stable")
+        self.references, self.generates = [references[number] for number in order], True
         self._start_decoding()
-        metrics = super().predict(dataset, metric_key_prefix="test").metrics
+        metrics = super().predict(dataset.select(order), metric_key_prefix="test").metrics
+        self.texts = [self.texts[place] for place in np.argsort(order)]
         return {name.removeprefix("test_"): value for name, value in metrics.items()}
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:

@@ -1,0 +1,249 @@
+"""How long a text takes: ELMER beside BART, in transformers and in CTranslate2, and beside the floor.
+
+All models have the same sizes and random weights and write texts of the same lengths. The floor is what cannot be
+avoided: the encoder once, the decoder once over the tokens that are really output, the head once over them.
+"""
+
+import copy
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+from transformers import BartConfig, BartForConditionalGeneration
+
+from textbox_elmer.bench import ctranslate2_bart
+from textbox_elmer.bench.memory import peak_megabytes
+from textbox_elmer.bench.planting import plant
+from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
+from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.runtime.results import write_atomically
+
+# Source tokens, canvas, output tokens.
+SHAPES = {"xsum": (400, 64, 28), "squadqg": (170, 64, 14), "pc": (150, 64, 14), "cnndm": (800, 128, 66)}
+ROWS = ("bart", "ctranslate2", "last", "soft", "hard")
+DEFAULTS: dict[str, Any] = {
+    "out": "saved/latency.json",
+    "device": "cpu",
+    "shapes": ",".join(SHAPES),
+    "rows": ",".join(ROWS),
+    "precisions": "float32,bfloat16",
+    "batch_sizes": "1",
+    "rounds": 5,
+    "layers": 6,
+    "d_model": 768,
+    "vocab_size": 50265,
+}
+BEAMS = 5
+Call = Callable[[], object]
+
+
+def main(options: dict[str, Any]) -> None:
+    """Print one table per shape and batch size, and write all of them as JSON.
+
+    Args:
+        options: those of `DEFAULTS`; lists are separated by commas.
+
+    Raises:
+        UserError: an unknown option, shape, row or precision.
+    """
+    if unknown := sorted(options.keys() - DEFAULTS.keys()):
+        raise UserError(f"The bench latency has no option --{unknown[0]}: it has {', '.join(DEFAULTS)}.")
+    settings = DEFAULTS | options
+    shapes, rows = listed(settings, "shapes", SHAPES), listed(settings, "rows", ROWS)
+    precisions = listed(settings, "precisions", ("float32", "bfloat16", "float16"))
+    if "ctranslate2" in rows:
+        ctranslate2_bart.check_installed()
+    device = torch.device(settings["device"])
+    print(machine(device, settings))
+    tables = []
+    for shape in shapes:
+        models = Models(settings, SHAPES[shape], device)
+        for batch in (int(size) for size in str(settings["batch_sizes"]).split(",")):
+            calls = models.calls(rows, precisions, batch)
+            measured = measure(calls, int(settings["rounds"]), device, f"{shape} x {batch}")
+            table = {"shape": shape, "batch": batch, "sizes": SHAPES[shape], "rows": compare(measured, batch)}
+            print(f"\n{markdown(table)}", flush=True)
+            tables.append(table)
+    Path(settings["out"]).parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(Path(settings["out"]), json.dumps({"settings": settings, "tables": tables}, indent=2))
+
+
+def listed(settings: dict[str, Any], name: str, known: Sequence[str] | dict[str, Any]) -> list[str]:
+    """Return the words of a comma-separated option.
+
+    Raises:
+        UserError: one of them is unknown.
+    """
+    words = str(settings[name]).split(",")
+    for word in words:
+        if word not in known:
+            raise UserError(f"The option --{name} knows {', '.join(known)}, not {word!r}.")
+    return words
+
+
+class Models:
+    """One shape's models and sources."""
+
+    def __init__(self, settings: dict[str, Any], shape: tuple[int, int, int], device: torch.device) -> None:
+        self.source, self.canvas, self.output = shape
+        self.device = device
+        layers, width = int(settings["layers"]), int(settings["d_model"])
+        sizes = {"d_model": width, "vocab_size": int(settings["vocab_size"])}
+        sizes |= {f"{part}_layers": layers for part in ("encoder", "decoder")}
+        sizes |= {f"{part}_ffn_dim": 4 * width for part in ("encoder", "decoder")}
+        sizes |= {f"{part}_attention_heads": max(width // 64, 1) for part in ("encoder", "decoder")}
+        torch.manual_seed(0)
+        self.bart = BartForConditionalGeneration(BartConfig(**sizes)).eval().to(device)
+        self.elmer = ElmerForConditionalGeneration(ElmerConfig(**sizes)).eval()
+        plant(self.elmer, self.output, self.canvas)
+        self.elmer.to(device)
+
+    def calls(self, rows: Sequence[str], precisions: Sequence[str], batch: int) -> dict[tuple[str, str], Call]:
+        """Return what each row of the table runs, by name and precision."""
+        ids = torch.randint(5, self.bart.config.vocab_size, (batch, self.source), device=self.device)
+        calls: dict[tuple[str, str], Call] = {}
+        for precision in precisions:
+            if "bart" in rows:
+                bart = copy.deepcopy(self.bart).to(getattr(torch, precision))
+                for name, beams in (("BART greedy", 1), (f"BART {BEAMS} beams", BEAMS)):
+                    calls[name, precision] = partial(write_with_bart, bart, ids, beams, self.output)
+            elmer = copy.deepcopy(self.elmer).to(getattr(torch, precision))
+            calls["encoder", precision] = torch.no_grad()(partial(elmer.encode, ids))
+            calls["floor", precision] = partial(floor, elmer, ids, self.output)
+            for mode in ("last", "soft", "hard"):
+                if mode in rows:
+                    call = partial(elmer.generate, ids, max_length=self.canvas, exit_mode=mode)
+                    calls[f"ELMER {mode}", precision] = partial(self._checked, call)
+        if "ctranslate2" in rows:
+            for precision in ("float32", "int8") if self.device.type == "cpu" else ("float16",):
+                write = ctranslate2_bart.load(self.bart, precision, self.device)
+                for name, beams in (("CTranslate2 greedy", 1), (f"CTranslate2 {BEAMS} beams", BEAMS)):
+                    calls[name, precision] = partial(write, ids, beams, self.output)
+        return calls
+
+    def _checked(self, call: Callable[[], torch.Tensor]) -> None:
+        ends = (call() == self.elmer.config.eos_token_id).int().argmax(-1)
+        if (ends + 1).unique().tolist() != [self.output]:
+            raise AssertionError(f"planted texts end after {self.output} tokens, but these after {ends + 1}")
+
+
+@torch.no_grad()
+def write_with_bart(bart: BartForConditionalGeneration, ids: torch.Tensor, beams: int, length: int) -> None:
+    """Write `length` tokens for sources `[batch, source_length]`."""
+    limits = {"min_new_tokens": length, "max_new_tokens": length}
+    bart.generate(ids, attention_mask=torch.ones_like(ids), num_beams=beams, do_sample=False, **limits)
+
+
+@torch.no_grad()
+def floor(elmer: ElmerForConditionalGeneration, ids: torch.Tensor, length: int) -> None:
+    """Run the encoder once, the decoder once over `length` positions, and the head once over them."""
+    states, mask = elmer.encode(ids)
+    decoder = elmer.model.decoder
+    hidden = decoder.embed(torch.full((len(ids), length), elmer.config.mask_token_id, device=ids.device))
+    for layer in decoder.over_source(states, mask):
+        hidden = layer(hidden)
+    elmer.lm_head(hidden).argmax(-1)
+
+
+def measure(calls: dict[tuple[str, str], Call], rounds: int, device: torch.device, name: str) -> list[dict[str, Any]]:
+    """Time all calls, taking turns, and then each one's memory.
+
+    Returns:
+        a row per call: its name and precision, the median seconds of a call, its peak memory in MB.
+    """
+    times: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
+    for turn in tqdm(range(rounds + 1), desc=name, disable=None):
+        for key, call in calls.items():
+            wait(device)
+            start = time.perf_counter()
+            call()
+            wait(device)
+            if turn:  # the first turn warms up
+                times[key].append(time.perf_counter() - start)
+    return [
+        {
+            "name": key[0],
+            "precision": key[1],
+            "seconds": statistics.median(times[key]),
+            "megabytes": peak_megabytes(call, device),
+        }
+        for key, call in calls.items()
+    ]
+
+
+def wait(device: torch.device) -> None:
+    """Let what has been started on the device end."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def compare(measured: Sequence[dict[str, Any]], batch: int) -> list[dict[str, Any]]:
+    """Add to each row its ms per example and how it stands to BART with beams and to the floor at its precision.
+
+    A precision that a peer was not measured at (int8) is compared with float32.
+    """
+    seconds = {(row["name"], row["precision"]): row["seconds"] for row in measured}
+
+    def of(name: str, precision: str) -> float | None:
+        return seconds.get((name, precision), seconds.get((name, "float32")))
+
+    rows = []
+    for row in measured:
+        beams, least = of(f"BART {BEAMS} beams", row["precision"]), of("floor", row["precision"])
+        rows.append(
+            row
+            | {
+                "ms_per_example": 1000 * row["seconds"] / batch,
+                "faster_than_bart_beams": beams and beams / row["seconds"],
+                "over_floor": least and row["seconds"] / least,
+            }
+        )
+    return rows
+
+
+def markdown(table: dict[str, Any]) -> str:
+    """Return a table's rows for a document."""
+    source, canvas, output = table["sizes"]
+    lines = [
+        f"{table['shape']}: {source} source tokens, canvas {canvas}, {output} tokens written; batch {table['batch']}",
+        "",
+        f"| row | precision | ms per example | BART {BEAMS} beams / row | row / floor | peak memory, MB |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in table["rows"]:
+        faster, over = (
+            "-" if row[name] is None else f"{row[name]:.2f}" for name in ("faster_than_bart_beams", "over_floor")
+        )
+        cells = f"{row['ms_per_example']:.1f} | {faster} | {over} | {row['megabytes']:.0f}"
+        lines.append(f"| {row['name']} | {row['precision']} | {cells} |")
+    return "\n".join(lines + [""] + decoder_ratios(table["rows"]))
+
+
+def decoder_ratios(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Say, for each precision, how hard exit's decoder time stands to that of the last layer's, without the encoder."""
+    seconds = {(row["name"], row["precision"]): row["seconds"] for row in rows}
+    lines = []
+    for name, precision in seconds:
+        if name == "ELMER hard" and ("ELMER last", precision) in seconds:
+            encoder = seconds["encoder", precision]
+            ratio = (seconds[name, precision] - encoder) / (seconds["ELMER last", precision] - encoder)
+            lines.append(f"Without the encoder, {precision}: hard / last {ratio:.2f} (mean exit at half depth).")
+    return lines
+
+
+def machine(device: torch.device, settings: dict[str, Any]) -> str:
+    """Say what all tables were measured on."""
+    where = torch.cuda.get_device_name() if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    return (
+        f"{settings['layers']}+{settings['layers']} layers, width {settings['d_model']}, vocabulary "
+        f"{settings['vocab_size']}, random weights; {platform.machine()}, {os.cpu_count()} cores, {where}, "
+        f"torch {torch.__version__}; medians of {settings['rounds']} rounds, the rows taking turns."
+    )
