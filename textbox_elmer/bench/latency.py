@@ -224,7 +224,7 @@ def markdown(table: dict[str, Any]) -> str:
         )
         cells = f"{row['ms_per_example']:.1f} | {faster} | {over} | {row['megabytes']:.0f}"
         lines.append(f"| {row['name']} | {row['precision']} | {cells} |")
-    return "\n".join(lines + [""] + decoder_ratios(table["rows"]))
+    return "\n".join([*lines, "", *decoder_ratios(table["rows"])])
 
 
 def decoder_ratios(rows: Sequence[dict[str, Any]]) -> list[str]:

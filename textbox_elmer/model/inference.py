@@ -98,6 +98,7 @@ def predict_when_confident(
     inside = torch.ones(hidden.shape[:2], dtype=torch.bool, device=hidden.device)
     tokens, exit_layers = (torch.zeros_like(inside, dtype=torch.long) for _ in range(2))
     probabilities = torch.zeros_like(inside, dtype=torch.float)
+    wanted = inside
     for index, layer in enumerate(layers):
         hidden = _advance(layer, hidden, inside)
         leaving = inside.clone()
@@ -105,9 +106,7 @@ def predict_when_confident(
             leaving[inside], reading = off_ramp.read_confident(hidden[inside], exit_threshold, scored)
             tokens[leaving], probabilities[leaving] = reading.tokens, reading.probabilities
         else:
-            # What lies behind an end that is settled is cut off, whatever it would be.
-            ends = _lengths(tokens.masked_fill(inside, -1), eos_token_id)
-            leaving &= torch.arange(inside.shape[1], device=inside.device) < ends[:, None]
+            leaving = wanted
             if scored:
                 reading = off_ramp.read(hidden[leaving])
                 tokens[leaving], probabilities[leaving] = reading.tokens, reading.probabilities
@@ -115,7 +114,10 @@ def predict_when_confident(
                 tokens[leaving] = off_ramp.best(hidden[leaving])
         exit_layers[leaving] = index
         inside &= ~leaving
-        if not inside.any():
+        # What lies behind an end that is settled is cut off, whatever it would be.
+        ends = _lengths(tokens.masked_fill(inside, -1), eos_token_id)
+        wanted = inside & (torch.arange(inside.shape[1], device=inside.device) < ends[:, None])
+        if not wanted.any():
             break
     return Predictions(tokens, exit_layers, probabilities if scored else None)
 
