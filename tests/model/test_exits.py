@@ -29,21 +29,21 @@ def test_a_token_keeps_its_state_above_its_exit() -> None:
     layers, hidden = toy_layers(3), torch.randn(1, 4, 6)
     seen: list[Tensor] = []
     recording = [lambda h, layer=layer: (seen.append(h), layer(h))[1] for layer in layers]
-    exits = leave_at(recording, hidden, lambda h: h, torch.zeros(6), torch.tensor([[0, 2, 1, 0]]))
+    left = leave_at(recording, hidden, torch.tensor([[0, 2, 1, 0]]))
     first = layers[0](hidden)
     assert torch.equal(seen[1][:, [0, 3]], first[:, [0, 3]])
     assert torch.equal(seen[2][:, [0, 3]], first[:, [0, 3]])
-    assert torch.equal(exits.logits[:, [0, 3]], first[:, [0, 3]])
+    assert torch.equal(left[:, [0, 3]], first[:, [0, 3]])
     assert torch.equal(seen[2][:, 2], layers[1](seen[1])[:, 2])
-    assert torch.equal(exits.logits[:, 1], layers[2](seen[2])[:, 1])
+    assert torch.equal(left[:, 1], layers[2](seen[2])[:, 1])
 
 
 def test_no_gradient_flows_through_the_copy() -> None:
     layers, hidden = toy_layers(2), torch.randn(1, 3, 6, requires_grad=True)
-    exits = leave_at(layers, hidden, lambda h: h, torch.zeros(6), torch.tensor([[0, 0, 1]]))
+    left = leave_at(layers, hidden, torch.tensor([[0, 0, 1]]))
     states = layers[0](hidden)
     # Token 2 leaves above tokens 0 and 1: it reads their copies, but its loss must not reach their states.
-    (gradient,) = torch.autograd.grad(exits.logits[0, 2].sum(), hidden)
+    (gradient,) = torch.autograd.grad(left[0, 2].sum(), hidden)
     copies = torch.cat([states[:, :2].detach(), states[:, 2:]], dim=1)
     (expected,) = torch.autograd.grad(layers[1](copies)[0, 2].sum(), hidden)
     assert torch.allclose(gradient, expected)
@@ -52,7 +52,7 @@ def test_no_gradient_flows_through_the_copy() -> None:
 def test_hard_exit_leaves_at_the_first_confident_layer() -> None:
     layers, hidden, head = toy_layers(4), torch.randn(3, 5, 6), lambda h: 4 * h
     threshold = 0.6
-    exits = leave_when_confident(layers, hidden, head, torch.zeros(6), threshold)
+    left, exit_layers = leave_when_confident(layers, hidden, head, threshold)
     # The same rule, one token at a time and with nothing skipped.
     state, left_at = hidden, torch.full((3, 5), -1)
     for index, layer in enumerate(layers):
@@ -60,8 +60,8 @@ def test_hard_exit_leaves_at_the_first_confident_layer() -> None:
         state = torch.where((left_at >= 0)[..., None], state, above)
         sure = (entropy(head(state)) < threshold) | torch.tensor(index == 3)
         left_at = torch.where((left_at < 0) & sure, index, left_at)
-    assert torch.equal(exits.exit_layers, left_at)
-    assert torch.allclose(exits.logits, head(state), atol=1e-6)
+    assert torch.equal(exit_layers, left_at)
+    assert torch.allclose(left, state, atol=1e-6)
     assert len(left_at.unique()) > 2, "the case must exercise several layers"
 
 

@@ -1,7 +1,5 @@
 """Cross-entropy per exit."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -30,15 +28,7 @@ def token_count(labels: Tensor) -> Tensor:
     return (labels != IGNORED).sum()
 
 
-def losses_of_all_exits(exits: Sequence[Tensor], labels: Tensor, label_smoothing: float) -> Tensor:
-    """Return the loss of every exit over all tokens, `[exits]` (soft exit, arXiv 2210.13304 section 3.2)."""
-    return torch.stack([mean_loss(token_losses(logits, labels, label_smoothing), labels) for logits in exits])
-
-
-def losses_by_exit_layer(losses: Tensor, labels: Tensor, exit_layers: Tensor, layers: int) -> Tensor:
-    """Return, layer by layer, the mean of the `token_losses` of what left there, `[layers]`; NaN where nothing did."""
-    counted = labels != IGNORED
-    layer_of_token = exit_layers[counted]
-    totals = torch.zeros(layers, dtype=losses.dtype, device=losses.device)
-    totals.index_add_(0, layer_of_token, losses.detach()[counted])
-    return totals / torch.bincount(layer_of_token, minlength=layers)
+def losses_by_exit_layer(losses: Tensor, exit_layers: Tensor, layers: int) -> Tensor:
+    """Return, layer by layer, the mean loss `[tokens]` of what left there, `[layers]`; NaN where nothing did."""
+    totals = torch.zeros(layers, dtype=losses.dtype, device=losses.device).index_add_(0, exit_layers, losses)
+    return totals / torch.bincount(exit_layers, minlength=layers)

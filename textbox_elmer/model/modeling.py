@@ -1,5 +1,6 @@
 """ELMER as a Hugging Face model: loading and saving, training losses, and decoding."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,10 +15,11 @@ from transformers.utils import ModelOutput
 from .canvas import ignore_padding, lay_canvas
 from .configuration import ElmerConfig
 from .decoding import NO_LAYER, kept_tokens, pack_left
-from .exits import Exits, leave_at, leave_last, leave_soft, leave_when_confident
+from .exits import leave_at, leave_last, leave_soft, leave_when_confident
 from .inference import predict_last, predict_soft, predict_when_confident
-from .layers import Decoder, Encoder, additive_mask
-from .losses import losses_by_exit_layer, losses_of_all_exits, mean_loss, token_losses
+from .layers import CanvasLayer, Decoder, Encoder, additive_mask
+from .loss_head import LossHead
+from .losses import losses_by_exit_layer
 from .off_ramp import OffRamp
 from .screening import Screen, screen_pays
 
@@ -30,7 +32,7 @@ class ElmerOutput(ModelOutput):
 
     Attributes:
         loss: the training loss, given labels.
-        logits: each token's prediction where it left, `[batch, target_length, vocabulary]`.
+        logits: each token's prediction where it left, `[batch, target_length, vocabulary]`, if asked for.
         exit_losses: mean cross-entropy per exit, given labels: of all tokens for soft exit, `[decoder_layers]`; of the
             tokens that left at each layer otherwise, `[decoder_layers]`, NaN where none did. One entry for `"last"`.
         exit_layers: the layer where each token left, `[batch, target_length]`.
@@ -155,6 +157,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         decoder_input_ids: Tensor | None = None,
         decoder_attention_mask: Tensor | None = None,
         label_smoothing: float = 0.0,
+        return_logits: bool = True,
         return_dict: bool = True,
     ) -> ElmerOutput | tuple:
         """Predict every position of the canvas and, given labels, the loss.
@@ -171,6 +174,8 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             decoder_attention_mask: 1 on each text's own canvas, 0 beyond it, `[batch, target_length]`, for canvases of
                 different lengths in one batch.
             label_smoothing: probability spread evenly over the vocabulary in the loss.
+            return_logits: False leaves the logits out: the losses do without them, and a training step then never
+                holds `[batch, target_length, vocabulary]`.
 
         Raises:
             ValueError: no source, a text or canvas longer than the model's positions, an exit layer that the decoder
@@ -192,51 +197,60 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         canvas_mask = None
         if decoder_attention_mask is not None:
             canvas_mask = additive_mask(decoder_attention_mask, encoder_states.dtype)
-        exits = self._decode(decoder_input_ids, encoder_states, encoder_mask, mode, labels, exit_layers, canvas_mask)
-        output = ElmerOutput(
-            logits=exits.logits, exit_layers=exits.exit_layers, encoder_last_hidden_state=encoder_states
-        )
+        layers = self.model.decoder.over_source(encoder_states, encoder_mask, canvas_mask)
+        losses = None
         if labels is not None:
-            output.loss, output.exit_losses = self._losses(exits, labels, label_smoothing, mode, exit_layers)
+            exits = len(layers) if mode == "soft" and exit_layers is None else 1
+            losses = LossHead(self.lm_head.weight, self.final_logits_bias, labels, label_smoothing, exits)
+        states, left_at = self._decode(layers, decoder_input_ids, mode, exit_layers, labels, losses)
+        output = ElmerOutput(exit_layers=left_at, encoder_last_hidden_state=encoder_states)
+        if return_logits:
+            output.logits = self._head(states)
+        if losses is not None:
+            losses.exit(states)
+            output.loss = losses.loss()
+            output.exit_losses = losses.means()
+            if exit_layers is not None or mode == "hard":
+                output.exit_losses = losses_by_exit_layer(losses.losses[0], left_at[losses.counted], len(layers))
         return output if return_dict else output.to_tuple()
 
-    def _losses(
-        self, exits: Exits, labels: Tensor, label_smoothing: float, mode: str, exit_layers: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        if exits.every:
-            exit_losses = losses_of_all_exits(exits.every, labels, label_smoothing)
-            return exit_losses.mean(), exit_losses
-        losses = token_losses(exits.logits, labels, label_smoothing)
-        loss = mean_loss(losses, labels)
-        if mode == "last" and exit_layers is None:
-            return loss, loss.detach()[None]
-        return loss, losses_by_exit_layer(losses, labels, exits.exit_layers, self.config.decoder_layers)
+    def _head(self, states: Tensor) -> Tensor:
+        return self.lm_head(states) + self.final_logits_bias
 
     def _canvas(self, batch: int, length: int) -> Tensor:
         return lay_canvas(batch, length, self.config.bos_token_id, self.config.mask_token_id, self.device)
 
     def _decode(
         self,
+        layers: Sequence[CanvasLayer],
         canvas: Tensor,
-        encoder_states: Tensor,
-        encoder_mask: Tensor,
         exit_mode: str,
-        labels: Tensor | None = None,
-        exit_layers: Tensor | None = None,
-        canvas_mask: Tensor | None = None,
-    ) -> Exits:
-        """Run the decoder over a canvas `[batch, target_length]` under one of the exit rules of `exits`."""
-        layers = self.model.decoder.over_source(encoder_states, encoder_mask, canvas_mask)
-        run = (layers, self.model.decoder.embed(canvas), self.lm_head, self.final_logits_bias)
+        exit_layers: Tensor | None,
+        labels: Tensor | None,
+        losses: LossHead | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Run the decoder over a canvas `[batch, target_length]` under one of the exit rules of `exits`.
+
+        Returns:
+            each token's state where it left, and the layer where it did. `losses` gets the exits before the last.
+        """
+        hidden, last = self.model.decoder.embed(canvas), len(layers) - 1
         if exit_layers is not None:
-            if exit_layers.min() < 0 or exit_layers.max() >= len(layers):
-                raise ValueError(f"exit_layers must lie between 0 and {len(layers) - 1}, the decoder's last layer.")
-            return leave_at(*run, exit_layers)
-        if exit_mode == "soft":
-            return leave_soft(*run, partial(self._embed_prediction, labels=labels), self.concat_head)
+            if exit_layers.min() < 0 or exit_layers.max() > last:
+                raise ValueError(f"exit_layers must lie between 0 and {last}, the decoder's last layer.")
+            return leave_at(layers, hidden, exit_layers), exit_layers
         if exit_mode == "hard":
-            return leave_when_confident(*run, self.config.exit_threshold)
-        return leave_last(*run)
+            return leave_when_confident(layers, hidden, self._head, self.config.exit_threshold)
+        if exit_mode == "soft":
+            predict = self._predict if losses is None else losses.predict
+            embed = partial(self._embed_prediction, labels=labels)
+            states = leave_soft(layers, hidden, predict, embed, self.concat_head)
+        else:
+            states = leave_last(layers, hidden)
+        return states, torch.full_like(canvas, last)
+
+    def _predict(self, states: Tensor) -> Tensor:
+        return self.lm_head(states).argmax(-1)
 
     def _embed_prediction(self, prediction: Tensor, labels: Tensor | None) -> Tensor:
         """Embed predicted ids `[batch, target_length]`; in training, some gold ids in their place (gold mixing)."""

@@ -122,7 +122,7 @@ class HostTrainer(Seq2SeqTrainer):
         """
         smoothing = (self.config["label_smoothing"] or 0.0) if model.training else 0.0
         if self.spec.parallel:
-            outputs = model(**inputs, label_smoothing=smoothing)
+            outputs = model(**inputs, label_smoothing=smoothing, return_logits=False)
             loss = outputs.loss
         else:
             outputs = model(**inputs)
