@@ -97,6 +97,18 @@ def test_latency(workplace: Path, capsys: pytest.CaptureFixture) -> None:
         assert rows["BART greedy", "float32"]["seconds"] > rows["ELMER last", "float32"]["seconds"]
 
 
+def test_training(workplace: Path, capsys: pytest.CaptureFixture) -> None:
+    sizes = ["--layers=3", "--d_model=64", "--vocab_size=30000", "--batch_size=16", "--rounds=1"]
+    assert main(["bench", "training", *sizes, "--out=training.json"]) == 0
+    rows = json.loads((workplace / "training.json").read_text())["rows"]
+    printed = capsys.readouterr().out
+    assert [row["name"] for row in rows] == ["fine-tuning, soft exit", "LPLM"]
+    for row in rows:
+        assert row["gradient_difference"] < 1e-5
+        assert f"| {row['ours_megabytes'] / row['plain_megabytes']:.2f} |" in printed
+    assert rows[0]["ours_megabytes"] < 0.5 * rows[0]["plain_megabytes"]
+
+
 @pytest.mark.parametrize("mode", ["soft", "hard", "last"])
 def test_planted_texts_end_and_leave_where_they_should(mode: str) -> None:
     sizes = {"d_model": 128, "encoder_attention_heads": 2, "decoder_attention_heads": 2, "vocab_size": 400}
@@ -123,8 +135,9 @@ def test_memory_is_that_of_the_call() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "needs one of latency, corruption, corpus_memory, pretraining_gain"),
+        ([], "needs one of latency, training, corruption, corpus_memory, pretraining_gain"),
         (["speed"], "needs one of latency"),
+        (["training", "--shapes=xsum"], "The bench training has no option --shapes"),
         (["latency", "--round=1"], "The bench latency has no option --round"),
         (["latency", "--shapes=xsum,dialog"], "The option --shapes knows xsum, squadqg, pc, cnndm, not 'dialog'"),
         (["corruption", "--rows=a"], "The bench corruption has no option --rows"),

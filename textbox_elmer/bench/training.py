@@ -1,0 +1,157 @@
+"""What a training step costs beside a plain one, which holds every exit's logits: peak memory, time, gradients."""
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from textbox_elmer.bench.latency import machine, wait
+from textbox_elmer.bench.memory import peak_megabytes
+from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
+from textbox_elmer.model.exits import leave_at, leave_soft
+from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.runtime.results import write_atomically
+
+DEFAULTS: dict[str, Any] = {
+    "out": "saved/training.json",
+    "device": "cpu",
+    "rounds": 3,
+    "batch_size": 16,
+    "source": 64,
+    "target": 64,
+    "layers": 6,
+    "d_model": 768,
+    "vocab_size": 50265,
+}
+Batch = dict[str, Tensor]
+
+
+def main(options: dict[str, Any]) -> None:
+    """Print a table of a fine-tuning step (soft exit) and an LPLM step, ours beside a plain one, and write it as JSON.
+
+    Args:
+        options: those of `DEFAULTS`.
+
+    Raises:
+        UserError: an unknown option.
+    """
+    if unknown := sorted(options.keys() - DEFAULTS.keys()):
+        raise UserError(f"The bench training has no option --{unknown[0]}: it has {', '.join(DEFAULTS)}.")
+    settings = DEFAULTS | options
+    device = torch.device(settings["device"])
+    model, batch = build(settings, device)
+    exit_layers = torch.randint(int(settings["layers"]), batch["labels"].shape, device=device)
+    steps = {"fine-tuning, soft exit": batch, "LPLM": batch | {"exit_layers": exit_layers}}
+    rows = [measure(name, model, inputs, int(settings["rounds"]), device) for name, inputs in steps.items()]
+    print(f"{machine(device, settings)}\n\n{markdown(rows, settings)}")
+    Path(settings["out"]).parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(Path(settings["out"]), json.dumps({"settings": settings, "rows": rows}, indent=2))
+
+
+def build(settings: dict[str, Any], device: torch.device) -> tuple[ElmerForConditionalGeneration, Batch]:
+    """Return a random model and a batch whose targets fill the canvas."""
+    layers, width, words = (int(settings[name]) for name in ("layers", "d_model", "vocab_size"))
+    sizes = {f"{part}_layers": layers for part in ("encoder", "decoder")}
+    sizes |= {f"{part}_ffn_dim": 4 * width for part in ("encoder", "decoder")}
+    sizes |= {f"{part}_attention_heads": max(width // 64, 1) for part in ("encoder", "decoder")}
+    torch.manual_seed(0)
+    model = ElmerForConditionalGeneration(ElmerConfig(d_model=width, vocab_size=words, dropout=0.0, **sizes))
+    shapes = {"input_ids": int(settings["source"]), "labels": int(settings["target"])}
+    batch = {
+        name: torch.randint(5, words, (int(settings["batch_size"]), length), device=device)
+        for name, length in shapes.items()
+    }
+    return model.to(device).train(), batch
+
+
+def our_loss(model: ElmerForConditionalGeneration, batch: Batch) -> Tensor:
+    """Return the loss as the Trainer asks for it."""
+    return model(**batch, return_logits=False).loss
+
+
+def plain_loss(model: ElmerForConditionalGeneration, batch: Batch) -> Tensor:
+    """Return the same loss from all logits of every exit (LPLM: of every token, where it left) by `F.cross_entropy`."""
+    labels = batch["labels"]
+    losses: list[Tensor] = []
+
+    def predict(states: Tensor) -> Tensor:
+        logits = model.lm_head(states)
+        losses.append(F.cross_entropy((logits + model.final_logits_bias).flatten(0, 1), labels.flatten()))
+        return logits.argmax(-1)
+
+    decoder = model.model.decoder
+    layers = decoder.over_source(*model.encode(batch["input_ids"]))
+    hidden = decoder.embed(model._canvas(*labels.shape))
+    if "exit_layers" in batch:
+        predict(leave_at(layers, hidden, batch["exit_layers"]))
+    else:
+        embed = partial(model._embed_prediction, labels=labels)
+        predict(leave_soft(layers, hidden, predict, embed, model.concat_head))
+    return torch.stack(losses).mean()
+
+
+def measure(
+    name: str, model: ElmerForConditionalGeneration, batch: Batch, rounds: int, device: torch.device
+) -> dict[str, Any]:
+    """Time both kinds of step, taking turns, then each one's memory and the largest difference of their gradients."""
+
+    def step(loss: Callable[[ElmerForConditionalGeneration, Batch], Tensor]) -> None:
+        model.zero_grad()
+        torch.manual_seed(0)  # the same gold tokens are mixed in
+        loss(model, batch).backward()
+
+    ways = {"plain": plain_loss, "ours": our_loss}
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    gradients = {}
+    for turn in tqdm(range(rounds + 1), desc=name, disable=None):
+        for way, loss in ways.items():
+            wait(device)
+            start = time.perf_counter()
+            step(loss)
+            wait(device)
+            if turn:  # the first turn warms up
+                times[way].append(time.perf_counter() - start)
+    row: dict[str, Any] = {"name": name}
+    for way, loss in ways.items():
+        model.zero_grad()
+        row[f"{way}_megabytes"] = peak_megabytes(partial(step, loss), device)
+        gradients[way] = {key: value.grad.clone() for key, value in model.named_parameters() if value.grad is not None}
+        row[f"{way}_seconds"] = statistics.median(times[way])
+    row["gradient_difference"] = difference(gradients["ours"], gradients["plain"])
+    return row
+
+
+def difference(ours: Batch, plain: Batch) -> float:
+    """Return the largest difference of a parameter's gradients relative to their norm.
+
+    Gradients that are zero but for rounding, as those of the keys' biases are, have no relative difference.
+    """
+    largest = max(value.norm() for value in plain.values())
+    norms = {key: value.norm() for key, value in plain.items() if value.norm() > 1e-5 * largest}
+    return max(float((ours[key] - plain[key]).norm() / norm) for key, norm in norms.items())
+
+
+def markdown(rows: list[dict[str, Any]], settings: dict[str, Any]) -> str:
+    """Return the table."""
+    lines = [
+        f"Batches of {settings['batch_size']} x {settings['target']} target and {settings['source']} source tokens; "
+        "memory is what a step needs beyond the weights, gradients included.",
+        "",
+        "| step | plain, MB | ours, MB | ratio | plain, s | ours, s | ratio | gradients' largest relative difference |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        cells = [row["name"]]
+        for unit, digits in (("megabytes", 0), ("seconds", 2)):
+            plain, ours = row[f"plain_{unit}"], row[f"ours_{unit}"]
+            cells += [f"{plain:,.{digits}f}", f"{ours:,.{digits}f}", f"{ours / plain:.2f}"]
+        lines.append(f"| {' | '.join(cells)} | {row['gradient_difference']:.1e} |")
+    return "\n".join(lines)
