@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from .canvas import IGNORED
 from .off_ramp import OffRamp
 
-LOGITS_AT_A_TIME = 2**24  # 64 MB in float32
+LOGITS_AT_A_TIME = 2**22  # 16 MB in float32
 
 
 class LossHead:
@@ -121,12 +121,18 @@ class _WithGradient(Function):
     def forward(
         ctx: FunctionCtx, value: Tensor, weight: Tensor, gradient: Tensor | None, exits: int, *tensors: Tensor
     ) -> Tensor:
-        ctx.save_for_backward(gradient, *tensors[exits:])
+        ctx.gradients = gradient, tensors[exits:]
         return value.clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, scale: Tensor) -> tuple[Tensor | None, ...]:
-        weight_gradient, *gradients = ctx.saved_tensors
-        of_weight = None if weight_gradient is None else weight_gradient * scale
-        return None, of_weight, None, None, *(each * scale for each in gradients), *(None for _ in gradients)
+        if ctx.gradients is None:
+            raise RuntimeError(
+                "This loss's gradient has been used up: backward() works once for each forward pass of an ELMER."
+            )
+        # Scaled in place and given away: a copy would be as large as the vocabulary's weight.
+        (of_weight, of_states), ctx.gradients = ctx.gradients, None
+        if of_weight is not None:
+            of_weight.mul_(scale)
+        return None, of_weight, None, None, *(each.mul_(scale) for each in of_states), *(None for _ in of_states)
