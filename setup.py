@@ -38,6 +38,10 @@ setup(
         "tqdm>=4.66,<5",
         "transformers>=5,<6",
     ],
-    extras_require={"bert-score": ["bert-score>=0.3.13,<0.4"], "wandb": ["wandb"]},
+    extras_require={
+        "bert-score": ["bert-score>=0.3.13,<0.4"],
+        "export": ["onnx>=1.17,<2", "onnxruntime>=1.20,<2", "onnxscript>=0.5,<1"],
+        "wandb": ["wandb"],
+    },
     entry_points={"console_scripts": ["textbox-elmer=textbox_elmer.__main__:run"]},
 )

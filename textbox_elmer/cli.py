@@ -21,6 +21,8 @@ Train, test and compare text-generation models, ELMER's parallel decoder first.
       the config files, the command line. --debug shows a traceback when something breaks.
   {program} data pydoc [--data_path=dataset]
       build the dataset pydoc out of the docstrings on this machine
+  {program} export --model_path=saved/<run>/checkpoint_best --format=onnx [--canvas=32,64] [--int8] [--out=FOLDER]
+      write an ELMER as ONNX graphs, one per canvas, and check them against PyTorch
   {program} bench NAME [--option=value …]
       measure something beside a peer in the same run: {benches}
 
@@ -68,6 +70,8 @@ def _dispatch(arguments: list[str]) -> None:
         _data(arguments[1:])
     elif arguments[0] == "bench":
         _bench(arguments[1:])
+    elif arguments[0] == "export":
+        _export(arguments[1:])
     else:
         options = parse_command_line(arguments)
         config = resolve_config(None, None, options.pop("config_files", None), None, options)
@@ -89,3 +93,9 @@ def _bench(arguments: list[str]) -> None:
         raise UserError(f"The command `bench` needs one of {', '.join(BENCHES)}, e.g. bench {BENCHES[0]}.")
     module = import_module(f"textbox_elmer.bench.{arguments[0]}")
     module.main(parse_command_line(arguments[1:]))
+
+
+def _export(arguments: list[str]) -> None:
+    command = import_module("textbox_elmer.runtime.export.command")
+    words = ["--int8=True" if argument == "--int8" else argument for argument in arguments]
+    command.export(command.read_options(parse_command_line(words)))

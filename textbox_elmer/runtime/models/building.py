@@ -102,7 +102,26 @@ def _from_pretrained(
     fields = wanted | _canvas_fields(spec, config, tokenizer)
     # A saved configuration names the vocabulary that was asked for; the checkpoint knows the one that it got.
     fields.pop("vocab_size", None)
-    model_config = _read_config(spec, config["config_path"] or path, fields)
+    model = load_pretrained(spec, path, config["config_path"] or path, fields)
+    vocabulary = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > vocabulary:
+        logger.info("The tokenizer has %d tokens, the checkpoint %d: adding rows.", len(tokenizer), vocabulary)
+        model.resize_token_embeddings(len(tokenizer))
+    return model
+
+
+def load_pretrained(spec: ModelSpec, path: str, config_path: str, fields: Mapping[str, Any]) -> PreTrainedModel:
+    """Load a checkpoint's weights in float32.
+
+    Args:
+        path: a folder, or a name on the hub.
+        config_path: where its configuration lies, mostly the same.
+        fields: values that replace the configuration's.
+
+    Raises:
+        UserError: a checkpoint that is missing, damaged, of another kind or with weights missing or misfitting.
+    """
+    model_config = _read_config(spec, config_path, fields)
     model_class = ElmerForConditionalGeneration if spec.parallel else AutoModelForSeq2SeqLM
     trust = {} if spec.parallel else {"trust_remote_code": False}
     try:
@@ -118,10 +137,6 @@ def _from_pretrained(
     except Exception as error:  # safetensors, torch and transformers each raise their own kinds for a damaged file
         raise UserError(f"The weights in {path!r} cannot be read: {_one_line(error)}") from error
     _check_weights(path, report)
-    vocabulary = model.get_input_embeddings().num_embeddings
-    if len(tokenizer) > vocabulary:
-        logger.info("The tokenizer has %d tokens, the checkpoint %d: adding rows.", len(tokenizer), vocabulary)
-        model.resize_token_embeddings(len(tokenizer))
     return model
 
 

@@ -1,0 +1,82 @@
+"""Whether an exported graph writes the model's texts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import PreTrainedTokenizerBase
+
+from textbox_elmer.model import ElmerForConditionalGeneration
+from textbox_elmer.runtime.config import resolve_config
+from textbox_elmer.runtime.data import encode_split, find_dataset, load_split
+from textbox_elmer.runtime.data.collator import pad
+from textbox_elmer.runtime.export.session import OnnxElmer
+
+EXAMPLES = 200
+BATCH = 16
+LONGEST_MADE_UP = 32
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What both sides read: rows of ids, and where they come from, in words."""
+
+    rows: Sequence[Sequence[int]]
+    origin: str
+
+
+def dataset_sources(
+    dataset: str, data_path: str, tokenizer: PreTrainedTokenizerBase, positions: int, examples: int = EXAMPLES
+) -> Sources:
+    """Return a dataset's first test sources, cut as in training but to no more than the model's positions.
+
+    Raises:
+        UserError: the dataset is missing or damaged.
+    """
+    split = load_split(find_dataset(data_path, dataset), "test", examples)
+    config = resolve_config("ELMER", dataset)
+    lengths = {key: min(config[key], positions) for key in ("src_len", "tgt_len")}
+    ids = encode_split(split, tokenizer, dict(config) | lengths)
+    return Sources(ids["source_ids"], f"test examples of {dataset}")
+
+
+def made_up_sources(vocabulary: int, positions: int, examples: int = EXAMPLES) -> Sources:
+    """Return rows of random ids, always the same, for a check without a dataset."""
+    generator = torch.Generator().manual_seed(SEED)
+    lengths = torch.randint(1, min(LONGEST_MADE_UP, positions) + 1, (examples,), generator=generator)
+    rows = [torch.randint(vocabulary, (int(length),), generator=generator).tolist() for length in lengths]
+    return Sources(rows, "made-up sources of random ids")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """For how many of the sources both sides write exactly the same ids, and how many different texts PyTorch writes.
+
+    A model that writes few different texts, as a hardly trained one does, proves little by the first number.
+    """
+
+    same: int
+    examples: int
+    different: int
+
+
+def compare(model: ElmerForConditionalGeneration, exported: OnnxElmer, sources: Sources) -> Comparison:
+    """Write every source's text with the model and with the exported graph."""
+    padding = model.config.pad_token_id
+    wanted, found = [], []
+    for start in range(0, len(sources.rows), BATCH):
+        rows = sources.rows[start : start + BATCH]
+        input_ids, attention_mask = pad(rows, padding), pad([[1] * len(row) for row in rows], 0)
+        wanted.append(_fill(model.generate(input_ids, attention_mask, max_length=exported.canvas), exported, padding))
+        found.append(_fill(exported.generate(input_ids, attention_mask), exported, padding))
+    texts = torch.cat(wanted)
+    same = (texts == torch.cat(found)).all(-1)
+    return Comparison(int(same.sum()), len(texts), len(texts.unique(dim=0)))
+
+
+def _fill(ids: Tensor, exported: OnnxElmer, padding: int) -> Tensor:
+    """Pad ids `[batch, longest]` to `[batch, canvas]`."""
+    return F.pad(ids, (0, exported.canvas - ids.shape[1]), value=padding)

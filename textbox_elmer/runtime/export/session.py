@@ -1,0 +1,75 @@
+"""Running an exported ELMER under onnxruntime."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from textbox_elmer.model import ElmerConfig
+from textbox_elmer.model.decoding import kept_tokens, pack_left
+from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.runtime.export.files import graph_name
+from textbox_elmer.runtime.export.requirements import check_packages
+
+
+class OnnxElmer:
+    """An export's graph of one canvas, with the model's `generate`.
+
+    Args:
+        folder: what `textbox-elmer export` has written.
+        canvas: positions of the canvas, by default those that the model was trained with.
+        int8: whether to run the int8 graph.
+        threads: of onnxruntime, by default as many as PyTorch has.
+
+    Raises:
+        UserError: onnxruntime is missing, or the folder has no such graph.
+    """
+
+    def __init__(
+        self, folder: str | Path, canvas: int | None = None, int8: bool = False, threads: int | None = None
+    ) -> None:
+        check_packages("onnxruntime")
+        import onnxruntime
+
+        folder = Path(folder)
+        if not (folder / "config.json").is_file():
+            raise UserError(f"{str(folder)!r} holds no export: make one with `textbox-elmer export`.")
+        self.config = ElmerConfig.from_pretrained(folder)
+        self.canvas = self.config.canvas_length if canvas is None else canvas
+        path = folder / graph_name(self.canvas, int8)
+        if not path.is_file():
+            present = ", ".join(sorted(found.name for found in folder.glob("elmer-*.onnx"))) or "none"
+            raise UserError(f"{str(folder)!r} holds no graph {path.name!r} (there: {present}): export with --canvas.")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or torch.get_num_threads()
+        options.log_severity_level = 3  # errors alone
+        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def generate(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, collapse_repeats: bool = True
+    ) -> Tensor:
+        """Write a text for every source, as the model's own `generate` does.
+
+        Args:
+            input_ids: sources, `[batch, source_length]`.
+            attention_mask: 1 for tokens, 0 for padding; by default what equals `pad_token_id` is padding.
+            collapse_repeats: drop every token that equals its left neighbour.
+
+        Returns:
+            token ids `[batch, longest]`, cut at the first eos (which is kept) and padded.
+
+        Raises:
+            ValueError: a source longer than the model's positions.
+        """
+        limit = self.config.max_position_embeddings
+        if input_ids.shape[1] > limit:
+            raise ValueError(
+                f"{input_ids.shape[1]} positions asked for, but the model has {limit} (max_position_embeddings): "
+                "shorten the text."
+            )
+        if attention_mask is None:
+            attention_mask = input_ids != self.config.pad_token_id
+        inputs = {"input_ids": input_ids.numpy(), "attention_mask": attention_mask.long().numpy()}
+        tokens = torch.from_numpy(self._session.run(["tokens"], inputs)[0])
+        kept = kept_tokens(tokens, self.config.eos_token_id, collapse_repeats)
+        return pack_left(tokens, kept, self.config.pad_token_id)
