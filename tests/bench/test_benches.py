@@ -74,7 +74,8 @@ SMALL = ["--layers=2", "--d_model=64", "--vocab_size=300", "--rounds=2", "--out=
 def test_latency(workplace: Path, capsys: pytest.CaptureFixture) -> None:
     """Every row of two shapes and batch sizes; planted ends make all ELMER rows write as many tokens as BART's."""
     pytest.importorskip("ctranslate2")
-    assert main(["bench", "latency", *SMALL, "--shapes=squadqg,pc", "--batch_sizes=1,3"]) == 0
+    rows = "--rows=bart,ctranslate2,last,soft,hard"
+    assert main(["bench", "latency", *SMALL, rows, "--shapes=squadqg,pc", "--batch_sizes=1,3"]) == 0
     tables = json.loads((workplace / "latency.json").read_text())["tables"]
     assert [(table["shape"], table["batch"]) for table in tables] == [
         ("squadqg", 1),
@@ -107,6 +108,16 @@ def test_training(workplace: Path, capsys: pytest.CaptureFixture) -> None:
         assert row["gradient_difference"] < 1e-5
         assert f"| {row['ours_megabytes'] / row['plain_megabytes']:.2f} |" in printed
     assert rows[0]["ours_megabytes"] < 0.5 * rows[0]["plain_megabytes"]
+
+
+def test_latency_of_the_export(workplace: Path) -> None:
+    """The exported graphs write the planted texts, which the bench itself makes sure of, in rows of their own."""
+    arguments = ["--rows=soft,onnx", "--shapes=pc", "--precisions=bfloat16", "--batch_sizes=1,3"]
+    assert main(["bench", "latency", *SMALL, *arguments]) == 0
+    for table in json.loads((workplace / "latency.json").read_text())["tables"]:
+        exported = [row["precision"] for row in table["rows"] if row["name"] == "ELMER soft, ONNX"]
+        assert exported == ["float32", "int8"]
+        assert not [row for row in table["rows"] if row["name"] == "ELMER last, ONNX"]
 
 
 @pytest.mark.parametrize("mode", ["soft", "hard", "last"])

@@ -19,16 +19,19 @@ import torch
 from tqdm import tqdm
 from transformers import BartConfig, BartForConditionalGeneration
 
-from textbox_elmer.bench import ctranslate2_bart
+from textbox_elmer.bench import ctranslate2_bart, onnx_elmer
 from textbox_elmer.bench.memory import peak_megabytes
 from textbox_elmer.bench.planting import plant
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.runtime.export import OnnxElmer
+from textbox_elmer.runtime.export.requirements import check_packages
 from textbox_elmer.runtime.results import write_atomically
 
 # Source tokens, canvas, output tokens.
 SHAPES = {"xsum": (400, 64, 28), "squadqg": (170, 64, 14), "pc": (150, 64, 14), "cnndm": (800, 128, 66)}
-ROWS = ("bart", "ctranslate2", "last", "soft", "hard")
+# "onnx": those of last and soft exit once more, exported, on a CPU.
+ROWS = ("bart", "ctranslate2", "last", "soft", "hard", "onnx")
 DEFAULTS: dict[str, Any] = {
     "out": "saved/latency.json",
     "device": "cpu",
@@ -42,6 +45,8 @@ DEFAULTS: dict[str, Any] = {
     "vocab_size": 50265,
 }
 BEAMS = 5
+# onnxruntime keeps what a call needed for the next one, so that no later call can be seen to need anything.
+KEEPS_MEMORY = "ONNX"
 Call = Callable[[], object]
 
 
@@ -61,6 +66,8 @@ def main(options: dict[str, Any]) -> None:
     precisions = listed(settings, "precisions", ("float32", "bfloat16", "float16"))
     if "ctranslate2" in rows:
         ctranslate2_bart.check_installed()
+    if "onnx" in rows:
+        check_packages()
     device = torch.device(settings["device"])
     print(machine(device, settings))
     tables = []
@@ -105,6 +112,7 @@ class Models:
         self.elmer = ElmerForConditionalGeneration(ElmerConfig(**sizes)).eval()
         plant(self.elmer, self.output, self.canvas)
         self.elmer.to(device)
+        self.exported: dict[str, dict[str, OnnxElmer]] = {}
 
     def calls(self, rows: Sequence[str], precisions: Sequence[str], batch: int) -> dict[tuple[str, str], Call]:
         """Return what each row of the table runs, by name and precision."""
@@ -122,11 +130,26 @@ class Models:
                 if mode in rows:
                     call = partial(elmer.generate, ids, max_length=self.canvas, exit_mode=mode)
                     calls[f"ELMER {mode}", precision] = partial(self._checked, call)
+        if "onnx" in rows and self.device.type == "cpu":
+            calls |= self._exported(rows, ids)
         if "ctranslate2" in rows:
             for precision in ("float32", "int8") if self.device.type == "cpu" else ("float16",):
                 write = ctranslate2_bart.load(self.bart, precision, self.device)
                 for name, beams in (("CTranslate2 greedy", 1), (f"CTranslate2 {BEAMS} beams", BEAMS)):
                     calls[name, precision] = partial(write, ids, beams, self.output)
+        return calls
+
+    def _exported(self, rows: Sequence[str], ids: torch.Tensor) -> dict[tuple[str, str], Call]:
+        calls: dict[tuple[str, str], Call] = {}
+        for mode in onnx_elmer.MODES:
+            if mode not in rows:
+                continue
+            if mode not in self.exported:  # once for all batch sizes
+                self.exported[mode] = onnx_elmer.load(self.elmer, mode, self.canvas)
+            for precision, exported in self.exported[mode].items():
+                call = partial(exported.generate, ids)
+                # Planting is made for exact products; the graph's work is the same wherever an int8 text ends.
+                calls[f"ELMER {mode}, ONNX", precision] = call if precision == "int8" else partial(self._checked, call)
         return calls
 
     def _checked(self, call: Callable[[], torch.Tensor]) -> None:
@@ -157,7 +180,7 @@ def measure(calls: dict[tuple[str, str], Call], rounds: int, device: torch.devic
     """Time all calls, taking turns, and then each one's memory.
 
     Returns:
-        a row per call: its name and precision, the median seconds of a call, its peak memory in MB.
+        a row per call: its name and precision, the median seconds of a call, its peak memory in MB (None: unknown).
     """
     times: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
     for turn in tqdm(range(rounds + 1), desc=name, disable=None):
@@ -173,7 +196,7 @@ def measure(calls: dict[tuple[str, str], Call], rounds: int, device: torch.devic
             "name": key[0],
             "precision": key[1],
             "seconds": statistics.median(times[key]),
-            "megabytes": peak_megabytes(call, device),
+            "megabytes": None if key[0].endswith(KEEPS_MEMORY) else peak_megabytes(call, device),
         }
         for key, call in calls.items()
     ]
@@ -222,7 +245,8 @@ def markdown(table: dict[str, Any]) -> str:
         faster, over = (
             "-" if row[name] is None else f"{row[name]:.2f}" for name in ("faster_than_bart_beams", "over_floor")
         )
-        cells = f"{row['ms_per_example']:.1f} | {faster} | {over} | {row['megabytes']:.0f}"
+        memory = "-" if row["megabytes"] is None else f"{row['megabytes']:.0f}"
+        cells = f"{row['ms_per_example']:.1f} | {faster} | {over} | {memory}"
         lines.append(f"| {row['name']} | {row['precision']} | {cells} |")
     return "\n".join([*lines, "", *decoder_ratios(table["rows"])])
 
