@@ -12,7 +12,7 @@ test: .venv/ready
 	$(PY) -m ruff format --check .
 	$(PY) -m pytest
 
-.venv/ready: requirements.txt requirements-export.txt
+.venv/ready: requirements.txt requirements-extras.txt
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 10) else "textbox-elmer needs Python 3.10 or later; name one by: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv .venv
 	$(PY) -m pip install --disable-pip-version-check -r requirements.txt

@@ -73,7 +73,6 @@ SMALL = ["--layers=2", "--d_model=64", "--vocab_size=300", "--rounds=2", "--out=
 
 def test_latency(workplace: Path, capsys: pytest.CaptureFixture) -> None:
     """Every row of two shapes and batch sizes; planted ends make all ELMER rows write as many tokens as BART's."""
-    pytest.importorskip("ctranslate2")
     rows = "--rows=bart,ctranslate2,last,soft,hard"
     assert main(["bench", "latency", *SMALL, rows, "--shapes=squadqg,pc", "--batch_sizes=1,3"]) == 0
     tables = json.loads((workplace / "latency.json").read_text())["tables"]

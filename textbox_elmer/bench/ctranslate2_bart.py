@@ -32,7 +32,7 @@ def check_installed() -> None:
     """Raise a UserError if CTranslate2 is not installed."""
     if importlib.util.find_spec("ctranslate2") is None:
         raise UserError(
-            "The rows of CTranslate2 need it: `pip install ctranslate2`, or leave them out: --rows=bart,last,soft,hard."
+            "CTranslate2 is missing: `pip install ctranslate2`, or go without it: --rows=bart,last,soft,hard,onnx."
         )
 
 
