@@ -23,6 +23,7 @@ from textbox_elmer.bench import ctranslate2_bart, onnx_elmer
 from textbox_elmer.bench.memory import peak_megabytes
 from textbox_elmer.bench.planting import plant
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
+from textbox_elmer.model.packing import packed
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.export import OnnxElmer
 from textbox_elmer.runtime.export.requirements import check_packages
@@ -126,6 +127,8 @@ class Models:
             elmer = copy.deepcopy(self.elmer).to(getattr(torch, precision))
             calls["encoder", precision] = torch.no_grad()(partial(elmer.encode, ids))
             calls["floor", precision] = partial(floor, elmer, ids, self.output)
+            if precision == "float32" and self.device.type == "cpu":
+                calls["floor, packed", precision] = packed(elmer)(partial(floor, elmer, ids, self.output))
             for mode in ("last", "soft", "hard"):
                 if mode in rows:
                     call = partial(elmer.generate, ids, max_length=self.canvas, exit_mode=mode)

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from transformers.activations import ACT2FN
 
 from .configuration import ElmerConfig
+from .packing import Linear
 
 # BART's learned positions start after two reserved rows.
 POSITION_OFFSET = 2
@@ -57,10 +58,10 @@ class Attention(nn.Module):
             raise ValueError(f"d_model {width} is not divisible by {heads} attention heads.")
         self.heads = heads
         self.dropout = dropout
-        self.q_proj = nn.Linear(width, width)
-        self.k_proj = nn.Linear(width, width)
-        self.v_proj = nn.Linear(width, width)
-        self.out_proj = nn.Linear(width, width)
+        self.q_proj = Linear(width, width)
+        self.k_proj = Linear(width, width)
+        self.v_proj = Linear(width, width)
+        self.out_proj = Linear(width, width)
 
     def _split(self, states: Tensor) -> Tensor:
         return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -87,8 +88,8 @@ class PostNormLayer(nn.Module):
         super().__init__()
         self.self_attn = Attention(config.d_model, heads, config.attention_dropout)
         self.self_attn_layer_norm = nn.LayerNorm(config.d_model)
-        self.fc1 = nn.Linear(config.d_model, inner)
-        self.fc2 = nn.Linear(inner, config.d_model)
+        self.fc1 = Linear(config.d_model, inner)
+        self.fc2 = Linear(inner, config.d_model)
         self.final_layer_norm = nn.LayerNorm(config.d_model)
         self.activation = ACT2FN[config.activation_function]
         self.dropout = nn.Dropout(config.dropout)

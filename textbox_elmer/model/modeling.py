@@ -16,11 +16,12 @@ from .canvas import ignore_padding, lay_canvas
 from .configuration import ElmerConfig
 from .decoding import NO_LAYER, kept_tokens, pack_left
 from .exits import leave_at, leave_last, leave_soft, leave_when_confident
-from .inference import predict_last, predict_soft, predict_when_confident
+from .inference import Predictions, predict_last, predict_soft, predict_when_confident
 from .layers import CanvasLayer, Decoder, Encoder, additive_mask
 from .loss_head import LossHead
 from .losses import losses_by_exit_layer
 from .off_ramp import OffRamp
+from .packing import Linear, packed
 from .screening import Screen, screen_pays
 
 EXIT_MODES = ("soft", "hard", "last")
@@ -61,7 +62,7 @@ class ElmerGeneration(ModelOutput):
     scores: Tensor | None = None
 
 
-class ConcatHead(nn.Linear):
+class ConcatHead(Linear):
     """Soft exit's map from `[h ; embed(prediction)]` back to the width. It starts as `[I ; 0]`, which changes nothing.
 
     A model loaded from a checkpoint without it so computes what that checkpoint did.
@@ -312,17 +313,8 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         was_training = self.training
         self.eval()
         try:
-            encoder_states, encoder_mask = self.encode(input_ids, attention_mask)
-            layers = self.model.decoder.over_source(encoder_states, encoder_mask)
-            hidden = self.model.decoder.embed(self._canvas(input_ids.shape[0], length))
-            run = (layers, hidden, self._off_ramp(), self.config.eos_token_id, scored)
-            if mode == "soft":
-                predictions = predict_soft(*run, self.model.shared, self.concat_head)
-            elif mode == "hard":
-                threshold = self.config.exit_threshold if exit_threshold is None else exit_threshold
-                predictions = predict_when_confident(*run, threshold)
-            else:
-                predictions = predict_last(*run)
+            with packed(self):
+                predictions = self._write(input_ids, attention_mask, length, mode, exit_threshold, scored)
         finally:
             self.train(was_training)
         kept = kept_tokens(predictions.tokens, self.config.eos_token_id, collapse_repeats)
@@ -335,6 +327,26 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             scores=pack_left(predictions.probabilities, kept, 0.0) if scored else None,
         )
 
+    def _write(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None,
+        length: int,
+        mode: str,
+        exit_threshold: float | None,
+        scored: bool,
+    ) -> Predictions:
+        encoder_states, encoder_mask = self.encode(input_ids, attention_mask)
+        layers = self.model.decoder.over_source(encoder_states, encoder_mask)
+        hidden = self.model.decoder.embed(self._canvas(input_ids.shape[0], length))
+        run = (layers, hidden, self._off_ramp(), self.config.eos_token_id, scored)
+        if mode == "soft":
+            return predict_soft(*run, self.model.shared, self.concat_head)
+        if mode == "hard":
+            threshold = self.config.exit_threshold if exit_threshold is None else exit_threshold
+            return predict_when_confident(*run, threshold)
+        return predict_last(*run)
+
     def _off_ramp(self) -> OffRamp:
         """Return the head as it is read at inference, with a screen that is kept until the weights change."""
         weight = self.lm_head.weight
@@ -343,9 +355,3 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         if self._screen is None or not self._screen.is_of(weight):
             self._screen = Screen(weight, self.final_logits_bias)
         return OffRamp(weight, self.final_logits_bias, self._screen)
-
-    def train(self, mode: bool = True) -> "ElmerForConditionalGeneration":
-        """Set training or evaluation mode; training forgets what decoding has derived from the weights."""
-        if mode:
-            self._screen = None
-        return super().train(mode)

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .packing import fingerprint
+
 BFLOAT16_ROUNDING = 2**-8
 # Words are screened in groups; padding makes their number divisible.
 GROUP = 64
@@ -29,7 +31,7 @@ class Screen:
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self.weight, self.biased = weight, bool(bias.any())
-        self.version = weight._version, weight.data_ptr()
+        self.fingerprint = fingerprint(weight)
         coarse = weight.bfloat16()
         self.error = (weight - coarse.float()).norm(dim=-1).max()
         self.longest = coarse.float().norm(dim=-1).max()
@@ -39,7 +41,7 @@ class Screen:
 
     def is_of(self, weight: Tensor) -> bool:
         """Tell whether this is the weight, unchanged, that the screen was made of."""
-        return (weight._version, weight.data_ptr()) == self.version
+        return fingerprint(weight) == self.fingerprint
 
     def best(self, states: Tensor) -> Tensor:
         """Return the likeliest word of each state `[n, width]`, `[n]`."""
