@@ -94,6 +94,8 @@ def test_latency(workplace: Path, capsys: pytest.CaptureFixture) -> None:
             assert row["faster_than_bart_beams"] == pytest.approx(beams / row["seconds"])
             assert row["ms_per_example"] == pytest.approx(1000 * row["seconds"] / table["batch"])
             assert f"| {row['name']} | {row['precision']} | {row['ms_per_example']:.1f} |" in printed
+        quotient = rows["BART 5 beams", "float32"]["seconds"] / rows["ELMER soft", "float32"]["seconds"]
+        assert f"- BART 5 beams float32 / ELMER soft float32: {quotient:.2f}" in printed
         assert rows["BART greedy", "float32"]["seconds"] > rows["ELMER last", "float32"]["seconds"]
 
 

@@ -125,7 +125,7 @@ class Models:
                 for name, beams in (("BART greedy", 1), (f"BART {BEAMS} beams", BEAMS)):
                     calls[name, precision] = partial(write_with_bart, bart, ids, beams, self.output)
             elmer = copy.deepcopy(self.elmer).to(getattr(torch, precision))
-            calls["encoder", precision] = torch.no_grad()(partial(elmer.encode, ids))
+            calls["encoder", precision] = packed(elmer)(torch.no_grad()(partial(elmer.encode, ids)))
             calls["floor", precision] = partial(floor, elmer, ids, self.output)
             if precision == "float32" and self.device.type == "cpu":
                 calls["floor, packed", precision] = packed(elmer)(partial(floor, elmer, ids, self.output))
@@ -251,18 +251,33 @@ def markdown(table: dict[str, Any]) -> str:
         memory = "-" if row["megabytes"] is None else f"{row['megabytes']:.0f}"
         cells = f"{row['ms_per_example']:.1f} | {faster} | {over} | {memory}"
         lines.append(f"| {row['name']} | {row['precision']} | {cells} |")
-    return "\n".join([*lines, "", *decoder_ratios(table["rows"])])
+    return "\n".join([*lines, "", *ratios(table["rows"])])
 
 
-def decoder_ratios(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Say, for each precision, how hard exit's decoder time stands to that of the last layer's, without the encoder."""
+# Pairs of rows whose ratio is worth a line: how much longer the first takes than the second.
+RATIOS = (
+    ((f"BART {BEAMS} beams", "float32"), ("ELMER soft", "float32")),
+    ((f"BART {BEAMS} beams", "bfloat16"), ("ELMER soft", "bfloat16")),
+    ((f"CTranslate2 {BEAMS} beams", "float32"), ("ELMER soft", "float32")),
+    (("CTranslate2 greedy", "int8"), ("ELMER soft", "bfloat16")),
+    (("CTranslate2 greedy", "int8"), ("ELMER soft, ONNX", "int8")),
+    (("ELMER soft", "float32"), ("floor, packed", "float32")),
+)
+
+
+def ratios(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a line for each pair of peers, and for hard exit's decoder time against the last layer's."""
     seconds = {(row["name"], row["precision"]): row["seconds"] for row in rows}
-    lines = []
+    lines = [
+        f"- {slow[0]} {slow[1]} / {fast[0]} {fast[1]}: {seconds[slow] / seconds[fast]:.2f}"
+        for slow, fast in RATIOS
+        if slow in seconds and fast in seconds
+    ]
     for name, precision in seconds:
         if name == "ELMER hard" and ("ELMER last", precision) in seconds:
             encoder = seconds["encoder", precision]
             ratio = (seconds[name, precision] - encoder) / (seconds["ELMER last", precision] - encoder)
-            lines.append(f"Without the encoder, {precision}: hard / last {ratio:.2f} (mean exit at half depth).")
+            lines.append(f"- ELMER hard / ELMER last, without the encoder, {precision}: {ratio:.2f}")
     return lines
 
 
