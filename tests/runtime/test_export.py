@@ -282,7 +282,7 @@ def test_missing_packages_are_named(
     monkeypatch.setattr(requirements, "find_spec", lambda name: None if name == "onnxruntime" else name)
     assert main(["export", "--model_path=model"]) == 2
     assert capsys.readouterr().err == (
-        'Error: An ONNX export needs onnxruntime, which is not installed: pip install "textbox-elmer[export]".\n'
+        "Error: An ONNX export needs onnxruntime, which is not installed: pip install onnxruntime.\n"
     )
 
 

@@ -13,6 +13,5 @@ def check_packages(*names: str) -> None:
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         raise UserError(
-            f"An ONNX export needs {', '.join(missing)}, which {verb} not installed: "
-            'pip install "textbox-elmer[export]".'
+            f"An ONNX export needs {', '.join(missing)}, which {verb} not installed: pip install {' '.join(missing)}."
         )
