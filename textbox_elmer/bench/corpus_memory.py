@@ -15,10 +15,11 @@ import pyarrow
 from pyarrow import parquet
 from tqdm import tqdm
 
+from textbox_elmer.bench.options import read_options
 from textbox_elmer.bench.subprocesses import environment, run_command
 from textbox_elmer.runtime.errors import UserError
 
-DEFAULTS = {"small": 20, "large": 200, "kind": "src", "steps": 30}  # megabytes
+DEFAULTS = {"small": 20.0, "large": 200.0, "kind": "src", "steps": 30}  # megabytes
 TRAINING = (
     *("--model=ELMER", "--pretrain_task=lplm", "--dataset=corpus", "--use_gpu=False", "--do_valid=False"),
     *("--src_len=128", "--d_model=64", "--encoder_layers=2", "--decoder_layers=2", "--disable_tqdm=True"),
@@ -34,15 +35,13 @@ def main(options: dict[str, Any]) -> None:
     Raises:
         UserError: an unknown option, or a training that failed.
     """
-    if unknown := sorted(options.keys() - DEFAULTS.keys()):
-        raise UserError(f"The bench corpus_memory has no option --{unknown[0]}: it has {', '.join(DEFAULTS)}.")
-    settings = DEFAULTS | options
+    settings = read_options("corpus_memory", options, DEFAULTS)
     peaks = {}
     for size in (settings["small"], settings["large"]):
         with tempfile.TemporaryDirectory() as folder:
-            write_corpus(Path(folder) / "dataset" / "corpus", int(float(size) * 10**6), settings["kind"])
-            peaks[size] = _peak_of_training(Path(folder), int(settings["steps"]))
-        print(f"{size} MB of text: peak {peaks[size]:,.0f} MB", flush=True)
+            write_corpus(Path(folder) / "dataset" / "corpus", int(size * 10**6), settings["kind"])
+            peaks[size] = _peak_of_training(Path(folder), settings["steps"])
+        print(f"{size:g} MB of text: peak {peaks[size]:,.0f} MB", flush=True)
     print(f"ratio {peaks[settings['large']] / peaks[settings['small']]:.3f}")
 
 

@@ -11,12 +11,12 @@ import numpy as np
 # Before the tokenizer's library is first used: both sides get one core.
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+from textbox_elmer.bench.options import read_options
 from textbox_elmer.pretraining import PretrainingCollator
 from textbox_elmer.pretraining.corruption import permute_sentences
 from textbox_elmer.pretraining.encoding import encode_texts
 from textbox_elmer.pretraining.noise import example_keys
 from textbox_elmer.runtime.data import find_dataset, load_split, load_tokenizer, train_tokenizer
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.logs import log_to_console
 
 ROUNDS = 7
@@ -36,10 +36,8 @@ def main(options: dict[str, Any]) -> None:
     Raises:
         UserError: an unknown option or a missing dataset.
     """
-    if unknown := sorted(options.keys() - DEFAULTS.keys()):
-        raise UserError(f"The bench corruption has no option --{unknown[0]}: it has {', '.join(DEFAULTS)}.")
     log_to_console("warning")
-    settings = DEFAULTS | options
+    settings = read_options("corruption", options, DEFAULTS)
     split = load_split(find_dataset(settings["data_path"], settings["dataset"]), "train", TEXTS)
     path = settings["tokenizer_path"]
     tokenizer = load_tokenizer(str(path)) if path else train_tokenizer(split.source, 4000)
@@ -53,7 +51,7 @@ def main(options: dict[str, Any]) -> None:
     print("| texts | tokens a text | tokenizer, tokens/s | corruption, tokens/s | ratio | whole collator, tokens/s |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name, texts in lengths.items():
-        print(_row(name, texts, collator, int(settings["batch_size"])))
+        print(_row(name, texts, collator, settings["batch_size"]))
 
 
 def _row(name: str, texts: list[str], collator: PretrainingCollator, batch_size: int) -> str:

@@ -21,6 +21,7 @@ from transformers import BartConfig, BartForConditionalGeneration
 
 from textbox_elmer.bench import ctranslate2_bart, onnx_elmer
 from textbox_elmer.bench.memory import peak_megabytes
+from textbox_elmer.bench.options import number, read_options
 from textbox_elmer.bench.planting import plant
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.model.packing import packed
@@ -60,11 +61,10 @@ def main(options: dict[str, Any]) -> None:
     Raises:
         UserError: an unknown option, shape, row or precision.
     """
-    if unknown := sorted(options.keys() - DEFAULTS.keys()):
-        raise UserError(f"The bench latency has no option --{unknown[0]}: it has {', '.join(DEFAULTS)}.")
-    settings = DEFAULTS | options
+    settings = read_options("latency", options, DEFAULTS)
     shapes, rows = listed(settings, "shapes", SHAPES), listed(settings, "rows", ROWS)
     precisions = listed(settings, "precisions", ("float32", "bfloat16", "float16"))
+    batch_sizes = [number("batch_sizes", word, int) for word in str(settings["batch_sizes"]).split(",")]
     if "ctranslate2" in rows:
         ctranslate2_bart.check_installed()
     if "onnx" in rows:
@@ -74,9 +74,9 @@ def main(options: dict[str, Any]) -> None:
     tables = []
     for shape in shapes:
         models = Models(settings, SHAPES[shape], device)
-        for batch in (int(size) for size in str(settings["batch_sizes"]).split(",")):
+        for batch in batch_sizes:
             calls = models.calls(rows, precisions, batch)
-            measured = measure(calls, int(settings["rounds"]), device, f"{shape} x {batch}")
+            measured = measure(calls, settings["rounds"], device, f"{shape} x {batch}")
             table = {"shape": shape, "batch": batch, "sizes": SHAPES[shape], "rows": compare(measured, batch)}
             print(f"\n{markdown(table)}", flush=True)
             tables.append(table)
@@ -103,8 +103,8 @@ class Models:
     def __init__(self, settings: dict[str, Any], shape: tuple[int, int, int], device: torch.device) -> None:
         self.source, self.canvas, self.output = shape
         self.device = device
-        layers, width = int(settings["layers"]), int(settings["d_model"])
-        sizes = {"d_model": width, "vocab_size": int(settings["vocab_size"])}
+        layers, width = settings["layers"], settings["d_model"]
+        sizes = {"d_model": width, "vocab_size": settings["vocab_size"]}
         sizes |= {f"{part}_layers": layers for part in ("encoder", "decoder")}
         sizes |= {f"{part}_ffn_dim": 4 * width for part in ("encoder", "decoder")}
         sizes |= {f"{part}_attention_heads": max(width // 64, 1) for part in ("encoder", "decoder")}

@@ -22,6 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from textbox_elmer.bench.gain_corpus import NAME, build_corpus
+from textbox_elmer.bench.options import read_options
 from textbox_elmer.bench.subprocesses import environment, run_command
 from textbox_elmer.runtime.config import Config, parse_command_line, resolve_config
 from textbox_elmer.runtime.corpus import CorpusBatches, CorpusLoader, build_index, find_files, sample_texts
@@ -83,10 +84,9 @@ def main(options: dict[str, Any]) -> None:
     Raises:
         UserError: an unknown option or row, or data that cannot be made.
     """
-    if unknown := sorted(options.keys() - DEFAULTS.keys()):
-        raise UserError(f"The bench pretraining_gain has no option --{unknown[0]}: it has {', '.join(DEFAULTS)}.")
+    settings = read_options("pretraining_gain", options, DEFAULTS)
     log_to_console("warning")
-    bench = Bench(DEFAULTS | options)
+    bench = Bench(settings)
     for row in ROWS:
         if row.key in bench.settings["rows"]:
             bench.run(row)

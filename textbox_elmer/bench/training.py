@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 from textbox_elmer.bench.latency import machine, wait
 from textbox_elmer.bench.memory import peak_megabytes
+from textbox_elmer.bench.options import read_options
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.model.exits import leave_at, leave_soft
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.results import write_atomically
 
 DEFAULTS: dict[str, Any] = {
@@ -43,14 +43,12 @@ def main(options: dict[str, Any]) -> None:
     Raises:
         UserError: an unknown option.
     """
-    if unknown := sorted(options.keys() - DEFAULTS.keys()):
-        raise UserError(f"The bench training has no option --{unknown[0]}: it has {', '.join(DEFAULTS)}.")
-    settings = DEFAULTS | options
+    settings = read_options("training", options, DEFAULTS)
     device = torch.device(settings["device"])
     model, batch = build(settings, device)
-    exit_layers = torch.randint(int(settings["layers"]), batch["labels"].shape, device=device)
+    exit_layers = torch.randint(settings["layers"], batch["labels"].shape, device=device)
     steps = {"fine-tuning, soft exit": batch, "LPLM": batch | {"exit_layers": exit_layers}}
-    rows = [measure(name, model, inputs, int(settings["rounds"]), device) for name, inputs in steps.items()]
+    rows = [measure(name, model, inputs, settings["rounds"], device) for name, inputs in steps.items()]
     print(f"{machine(device, settings)}\n\n{markdown(rows, settings)}")
     Path(settings["out"]).parent.mkdir(parents=True, exist_ok=True)
     write_atomically(Path(settings["out"]), json.dumps({"settings": settings, "rows": rows}, indent=2))
@@ -58,15 +56,15 @@ def main(options: dict[str, Any]) -> None:
 
 def build(settings: dict[str, Any], device: torch.device) -> tuple[ElmerForConditionalGeneration, Batch]:
     """Return a random model and a batch whose targets fill the canvas."""
-    layers, width, words = (int(settings[name]) for name in ("layers", "d_model", "vocab_size"))
+    layers, width, words = (settings[name] for name in ("layers", "d_model", "vocab_size"))
     sizes = {f"{part}_layers": layers for part in ("encoder", "decoder")}
     sizes |= {f"{part}_ffn_dim": 4 * width for part in ("encoder", "decoder")}
     sizes |= {f"{part}_attention_heads": max(width // 64, 1) for part in ("encoder", "decoder")}
     torch.manual_seed(0)
     model = ElmerForConditionalGeneration(ElmerConfig(d_model=width, vocab_size=words, dropout=0.0, **sizes))
-    shapes = {"input_ids": int(settings["source"]), "labels": int(settings["target"])}
+    shapes = {"input_ids": settings["source"], "labels": settings["target"]}
     batch = {
-        name: torch.randint(5, words, (int(settings["batch_size"]), length), device=device)
+        name: torch.randint(5, words, (settings["batch_size"], length), device=device)
         for name, length in shapes.items()
     }
     return model.to(device).train(), batch

@@ -62,7 +62,8 @@ def _pack(layer: Linear) -> Tensor:
 def fingerprint(weight: Tensor) -> tuple:
     """Return what tells whether a weight is still what it was: its place, its version and some of its numbers.
 
-    The version alone would not do: writing through `.data`, as averages of weights are put into place, leaves it.
+    The version alone would not do: writing through `.data`, as averages of weights are put into place, leaves it. A
+    change of a few numbers by that way may go unnoticed; any other way of writing is noticed.
     """
     flat = weight.detach().flatten()
     numbers = flat[:: max(len(flat) // SAMPLED, 1)].tolist()
