@@ -17,7 +17,8 @@ All functions take natural logarithms, -inf where something is impossible, and s
 16-bit inputs are computed with in float32.
 """
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,10 +27,14 @@ from torch.autograd.function import once_differentiable
 DECODINGS = ("greedy", "lookahead", "viterbi")
 NO_VERTEX = -1
 IMPOSSIBLE = -torch.inf
-# Relative to its step's total, a smaller mass counts as none: denormal numbers would slow the CPU down.
-NEGLIGIBLE = 1e-30
-# What forward and backward masses have in common must be far above what was neglected, or the row is computed anew.
-TRUSTED = 1e-20
+# Smaller probabilities count as none: exponentials and sums of denormal numbers take the CPU up to a hundred times as
+# long.
+NEGLIGIBLE = 1e-36
+# What a text's paths have in common with the rescaled masses at a token must be far above what is neglected there.
+# Elsewhere the row is computed anew, with logarithms.
+TRUSTED = 1e-29
+# As many transitions are worked on at once on the CPU: they stay in its cache from token to token.
+CACHED = 2**19
 
 
 def path_log_likelihood(
@@ -65,7 +70,7 @@ def best_path(emissions: Tensor, transitions: Tensor, target_lengths: Tensor, ca
     They are -1 behind the path's end, and everywhere for a text without a possible path.
     """
     emissions, transitions = _in_computing_type(emissions.detach(), transitions.detach())
-    emissions = emissions.masked_fill(~_possible_vertices(emissions, target_lengths, canvas_lengths), IMPOSSIBLE)
+    emissions = _confined(emissions, target_lengths, canvas_lengths)
     transitions = transitions.masked_fill(~_edges(transitions, canvas_lengths), IMPOSSIBLE)
     scores = _best_scores(emissions.transpose(0, 1), transitions)
     path = _trace_back(scores, transitions, target_lengths, canvas_lengths)
@@ -90,6 +95,8 @@ def walk(token_log_probs: Tensor, transitions: Tensor, canvas_lengths: Tensor, d
     if decoding not in DECODINGS:
         raise ValueError(f"decoding must be one of {', '.join(DECODINGS)}, but it is {decoding!r}")
     token_log_probs, transitions = _in_computing_type(token_log_probs.detach(), transitions.detach())
+    padding = torch.arange(token_log_probs.shape[1], device=transitions.device) >= canvas_lengths[:, None]
+    token_log_probs = token_log_probs.masked_fill(padding, IMPOSSIBLE)
     if decoding == "lookahead":
         transitions = transitions + token_log_probs[:, None]
     transitions = transitions.masked_fill(~_edges(transitions, canvas_lengths), IMPOSSIBLE)
@@ -101,8 +108,8 @@ def walk(token_log_probs: Tensor, transitions: Tensor, canvas_lengths: Tensor, d
 class _PathLikelihood(torch.autograd.Function):
     """The forward and backward recursions, in probabilities that are rescaled at every token.
 
-    Logarithms would take an exponential per edge and token; so it is one matrix-vector product per token. The gradient
-    of a log-likelihood is how often each emission and transition is expected on the text's path.
+    In logarithms each token would cost an exponential per edge; so it costs one matrix-vector product. The gradient of
+    a log-likelihood is how often each emission and each transition is expected on the text's path.
     """
 
     @staticmethod
@@ -111,130 +118,163 @@ class _PathLikelihood(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         ctx.types = emissions.dtype, transitions.dtype
         emissions, transitions = _in_computing_type(emissions, transitions)
-        possible_vertices = _possible_vertices(emissions, target_lengths, canvas_lengths)
-        emissions = emissions.masked_fill(~possible_vertices, IMPOSSIBLE)
-        edges = _edges(transitions, canvas_lengths)
+        emissions = _confined(emissions, target_lengths, canvas_lengths)
+        fits = (target_lengths >= 1) & (target_lengths <= canvas_lengths)
+        fits &= (target_lengths > 1) | (canvas_lengths == 1)
+        edges = _edges(transitions, canvas_lengths).logical_and_(fits[:, None, None])
         tokens = _token_mask(emissions, target_lengths)
 
         highest = emissions.amax(-1)
         highest = highest.masked_fill(highest == IMPOSSIBLE, 0)
-        weights = (emissions - highest[..., None]).exp_().transpose(0, 1).contiguous()
-        probabilities = transitions.exp().masked_fill_(~edges, 0)
-        forward, scales = _forward_masses(weights, probabilities)
-        backward, arriving = _backward_masses(weights, probabilities, target_lengths)
+        weights = _exp_(emissions - highest[..., None]).transpose(0, 1).contiguous()
+        pull, probabilities = _pulled_probabilities(transitions, edges, target_lengths, canvas_lengths)
+        forward, backward = _all_masses(weights, probabilities, target_lengths, canvas_lengths, fits)
 
-        # What both recursions leave of every token: 0 if the numbers' range did not suffice, or if there is no path.
-        common = (forward * backward).sum(-1)
-        trusted = (common > TRUSTED).logical_or_(~tokens.T).all(0)
-        log_likelihood = (scales.T.double().log() + highest).masked_fill(~tokens, 0).sum(-1)
-        posterior = forward * backward / common[..., None]
-        posterior = posterior.transpose(0, 1).masked_fill(~(tokens & trusted[:, None])[..., None], 0)
-        log_likelihood = log_likelihood.masked_fill(~trusted, IMPOSSIBLE).to(emissions.dtype)
-        arriving = (arriving[1:] / common[:-1, :, None]).masked_fill(~(tokens.T[1:] & trusted)[..., None], 0)
+        # What both recursions leave of each token: nothing without a path, or if the range of numbers is too small.
+        behind = backward.arrived
+        common = (forward.masses * behind).sum(-1)
+        trusted = ((common * forward.scales[..., 0].clamp(max=1) > TRUSTED) | ~tokens.T).all(0) & fits
+        counted = (tokens.T & trusted)[..., None]
+        posterior = (forward.masses * behind / common[..., None]).masked_fill_(~counted, 0).transpose(0, 1)
+        leaving = forward.masses[:-1].masked_fill(~counted[1:], 0)
+        arriving = (backward.masses[1:] / common[:-1, :, None]).masked_fill_(~counted[1:], 0)
+        log_likelihood = (forward.scales[..., 0].T.double().log() + highest).masked_fill_(~tokens, 0).sum(-1)
+        log_likelihood += pull.double() * (canvas_lengths - 1)
+        log_likelihood = log_likelihood.masked_fill_(~trusted, IMPOSSIBLE).to(emissions.dtype)
 
-        fits = (target_lengths >= 1) & (target_lengths <= canvas_lengths)
-        fits &= (target_lengths > 1) | (canvas_lengths == 1)
-        rest = (fits & ~trusted).nonzero()[:, 0]
-        counts = None
+        rest, counts = (fits & ~trusted).nonzero()[:, 0], None
         if len(rest):
-            rest_edges = transitions[rest].masked_fill(~edges[rest], IMPOSSIBLE)
-            likelihood_of_rest, posterior_of_rest, counts = _in_log_space(
-                emissions[rest], rest_edges, target_lengths[rest], canvas_lengths[rest]
+            log_likelihood[rest], posterior[rest], counts = _in_log_space(
+                emissions[rest], transitions[rest].masked_fill(~edges[rest], IMPOSSIBLE), canvas_lengths[rest]
             )
-            log_likelihood[rest] = likelihood_of_rest.to(log_likelihood.dtype)
-            posterior[rest] = posterior_of_rest.to(posterior.dtype)
-        ctx.save_for_backward(posterior, probabilities, forward, arriving, rest, counts)
+            posterior.masked_fill_(~tokens[..., None], 0)
+        ctx.save_for_backward(posterior, probabilities, leaving, arriving, rest, counts)
         ctx.mark_non_differentiable(posterior)
         return log_likelihood, posterior
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        posterior, probabilities, forward, arriving, rest, counts = ctx.saved_tensors
+        posterior, probabilities, leaving, arriving, rest, counts = ctx.saved_tensors
         of_emissions = of_transitions = None
         # A text without a path has no gradient even where its infinite loss makes the incoming one NaN.
         gradient = gradient.masked_fill(~posterior.any(-1).any(-1), 0)[:, None, None]
         if ctx.needs_input_grad[0]:
             of_emissions = (gradient * posterior).to(ctx.types[0])
         if ctx.needs_input_grad[1]:
-            of_transitions = torch.bmm(forward[:-1].permute(1, 2, 0), arriving.transpose(0, 1)).mul_(probabilities)
+            arriving = arriving.transpose(0, 1) * gradient
+            of_transitions = torch.bmm(leaving.permute(1, 2, 0), arriving).mul_(probabilities)
             if counts is not None:
-                of_transitions[rest] = counts.to(of_transitions.dtype)
-            of_transitions = of_transitions.mul_(gradient).to(ctx.types[1])
+                of_transitions[rest] = counts * gradient[rest]
+            of_transitions = of_transitions.to(ctx.types[1])
         return of_emissions, of_transitions, None, None
 
 
-def _forward_masses(weights: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor]:
-    """Return how a text's first tokens spread over where the last of them is, adding up to 1, and the totals before.
+class _Masses(NamedTuple):
+    """What a recursion computes of each token, token first."""
 
-    Both are time-first: `[target_length, batch, canvas]`, as `weights` are, and `[target_length, batch]`.
+    masses: Tensor  # [target_length, batch, canvas], adding up to 1 over the canvas
+    scales: Tensor  # [target_length, batch, 1], what they added up to
+    arrived: Tensor  # [target_length, batch, canvas], before the token's own weights and the rescaling
+
+
+def _pulled_probabilities(
+    transitions: Tensor, edges: Tensor, target_lengths: Tensor, canvas_lengths: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return a pull per row, `[batch]`, and the transitions' probabilities, smaller by the pull times their length.
+
+    All paths together get as much smaller by it: it is the way from vertex 0 to the last one, whatever lies between.
+    But the masses of the first tokens stay with it where the rest of the text still fits. An untrained model likes long
+    edges, with which few tokens would have gone most of the way, and there the masses behind are next to nothing.
+
+    The last vertex gets an edge to itself: on it, texts with fewer tokens than others wait for those.
     """
-    masses = torch.empty_like(weights)
-    scales = weights.new_empty(weights.shape[:2])
-    for token, weight in enumerate(weights):
-        mass = weight if token == 0 else torch.bmm(masses[token - 1].unsqueeze(1), probabilities).squeeze(1) * weight
-        _normalize(mass, masses[token], scales[token])
-    return masses, scales
+    vertex = torch.arange(transitions.shape[1], device=transitions.device)
+    pull = (target_lengths - 1).to(transitions.dtype) / (canvas_lengths - 1).clamp(min=1)
+    edge_lengths = (vertex - vertex[:, None]).to(transitions.dtype)
+    probabilities = _exp_(torch.addcmul(transitions, pull[:, None, None], edge_lengths, value=-1))
+    probabilities.masked_fill_(~edges, 0)
+    rows = torch.arange(len(pull), device=pull.device)
+    probabilities[rows, canvas_lengths - 1, canvas_lengths - 1] = 1
+    return pull, probabilities
 
 
-def _backward_masses(weights: Tensor, probabilities: Tensor, target_lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Return how likely the rest of the text is behind each vertex, up to a factor, and what arrives at each vertex.
+def _exp_(logarithms: Tensor) -> Tensor:
+    """Return the exponentials, in place of their logarithms; those that are negligible are 0."""
+    return torch.nn.functional.threshold_(logarithms.clamp_(min=math.log(NEGLIGIBLE) - 1).exp_(), NEGLIGIBLE, 0)
 
-    Both are time-first, `[target_length, batch, canvas]`. What arrives of token t is its weights times the masses
-    behind, in the scale of the masses behind token t - 1.
+
+def _all_masses(
+    weights: Tensor, probabilities: Tensor, target_lengths: Tensor, canvas_lengths: Tensor, fits: Tensor
+) -> tuple[_Masses, _Masses]:
+    """Return the masses of the texts' beginnings and those of their ends."""
+    target_length, batch, canvas = weights.shape
+    # No token's vertices lie outside of its window, so the products need not look there.
+    room = torch.where(fits, canvas_lengths - target_lengths, 0).max()
+    shortest = torch.where(fits, canvas_lengths, canvas).min()
+    room, shortest = torch.stack([room, shortest]).tolist()
+    windows = [(min(token, shortest - 1), min(token + room + 1, canvas)) for token in range(target_length)]
+    forward, backward = _new_masses(weights), _new_masses(weights)
+    chunk = batch if weights.is_cuda else max(1, CACHED // canvas**2)
+    for start in range(0, batch, chunk):
+        rows = slice(start, start + chunk)
+        _fill(forward, rows, weights, probabilities[rows], range(target_length), windows)
+        # The transposed copy costs less than products with the matrix on the other side do.
+        turned = probabilities[rows].transpose(1, 2).contiguous()
+        _fill(backward, rows, weights, turned, range(target_length - 1, -1, -1), windows)
+    return forward, backward
+
+
+def _new_masses(weights: Tensor) -> _Masses:
+    return _Masses(torch.zeros_like(weights), weights.new_empty(*weights.shape[:2], 1), torch.zeros_like(weights))
+
+
+def _fill(
+    filled: _Masses, rows: slice, weights: Tensor, probabilities: Tensor, tokens: range, windows: list[tuple[int, int]]
+) -> None:
+    """Compute the masses of some rows' paths through `tokens`, in this order, by the vertex that they have come to."""
+    masses, scales, arrived = (part[:, rows].unsqueeze(2).unbind() for part in filled)
+    weights = weights[:, rows].unsqueeze(2).unbind()
+    source, source_start, source_end = None, 0, 0
+    for token in tokens:
+        start, end = windows[token]
+        mass, arriving = masses[token][..., start:end], arrived[token][..., start:end]
+        if source is None:
+            arriving.fill_(1)
+        else:
+            # Not straight into `arriving`: torch multiplies one row after the other where the output has gaps.
+            arriving.copy_(torch.bmm(source, probabilities[:, source_start:source_end, start:end]))
+        torch.mul(arriving, weights[token][..., start:end], out=mass)
+        torch.sum(mass, -1, keepdim=True, out=scales[token])
+        torch.nn.functional.threshold_(mass.div_(scales[token]), NEGLIGIBLE, 0)
+        source, source_start, source_end = mass, start, end
+
+
+def _in_log_space(emissions: Tensor, transitions: Tensor, canvas_lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return log-likelihoods, posteriors and the expected count of each transition, whatever the range of numbers is.
+
+    `emissions` are confined, and impossible transitions are -inf already.
     """
-    masses = torch.empty_like(weights)
-    arriving = torch.zeros_like(weights)
-    steps = torch.arange(len(weights), device=weights.device)[:, None]
-    ends = (steps == target_lengths - 1).to(weights.dtype)[..., None]
-    scale = weights.new_empty(weights.shape[1])
-    behind = ends[-1].expand_as(weights[0])
-    for token in range(len(weights) - 1, -1, -1):
-        _normalize(behind, masses[token], scale)
-        if token + 1 < len(weights):
-            arriving[token + 1] /= scale[:, None]
-        if token:
-            torch.mul(weights[token], masses[token], out=arriving[token])
-            behind = torch.bmm(probabilities, arriving[token].unsqueeze(2)).squeeze(2) + ends[token - 1]
-    return masses, arriving
-
-
-def _normalize(mass: Tensor, out: Tensor, scale: Tensor) -> None:
-    """Write to `out` the masses `[batch, canvas]` divided by their sums, and the sums to `scale`, `[batch]`."""
-    torch.sum(mass, -1, out=scale)
-    scale.clamp_(min=torch.finfo(mass.dtype).tiny)
-    torch.div(mass, scale[:, None], out=out)
-    torch.nn.functional.threshold_(out, NEGLIGIBLE, 0)
-
-
-def _in_log_space(
-    emissions: Tensor, transitions: Tensor, target_lengths: Tensor, canvas_lengths: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return log-likelihoods, posteriors and the expected count of every transition, whatever the numbers' range.
-
-    Impossible emissions and transitions are -inf already.
-    """
-    emissions, transitions = emissions.transpose(0, 1).double(), transitions.double()
+    types = emissions.dtype
+    emissions, edges = emissions.transpose(0, 1).double(), transitions.double()
+    rows, last = torch.arange(len(edges), device=edges.device), canvas_lengths - 1
+    edges[rows, last, last] = 0
     forward = [emissions[0]]
     for emission in emissions[1:]:
-        forward.append((forward[-1][:, :, None] + transitions).logsumexp(1) + emission)
-    rows = torch.arange(len(target_lengths), device=emissions.device)
-    ends = forward_at_end = torch.stack(forward)[target_lengths - 1, rows, canvas_lengths - 1]
-    possible = ends != IMPOSSIBLE
-    # Any finite number does for texts without a path: nothing of theirs is above -inf.
-    total = forward_at_end.masked_fill(~possible, 0)[:, None]
-    posterior = torch.zeros_like(emissions)
-    counts = torch.zeros_like(transitions)
-    behind = torch.full_like(emissions[0], IMPOSSIBLE)
-    at_end = torch.zeros_like(behind)
+        forward.append((forward[-1][:, :, None] + edges).logsumexp(1) + emission)
+    log_likelihood = forward[-1][rows, last]
+    # Any finite number does for a text without a path, whose sums are all -inf.
+    total = log_likelihood.masked_fill(log_likelihood == IMPOSSIBLE, 0)[:, None]
+    posterior, counts = torch.zeros_like(emissions), torch.zeros_like(edges)
+    behind = torch.zeros_like(emissions[0])
     for token in range(len(emissions) - 1, -1, -1):
-        behind = torch.where((target_lengths == token + 1)[:, None], at_end, behind)
         posterior[token] = (forward[token] + behind - total).exp()
         if token:
-            onward = transitions + (emissions[token] + behind)[:, None]
+            onward = edges + (emissions[token] + behind)[:, None]
             counts += (forward[token - 1][:, :, None] + onward - total[..., None]).exp()
             behind = onward.logsumexp(2)
-    return ends, posterior.transpose(0, 1), counts
+    counts[rows, last, last] = 0
+    return log_likelihood.to(types), posterior.transpose(0, 1).to(types), counts.to(types)
 
 
 def _best_scores(emissions: Tensor, transitions: Tensor) -> Tensor:
@@ -308,23 +348,19 @@ def _token_mask(emissions: Tensor, target_lengths: Tensor) -> Tensor:
     return torch.arange(emissions.shape[1], device=emissions.device) < target_lengths[:, None]
 
 
-def _possible_vertices(emissions: Tensor, target_lengths: Tensor, canvas_lengths: Tensor) -> Tensor:
-    """Say at which vertices each token may be, by their numbers alone, `[batch, target_length, canvas]`.
+def _confined(emissions: Tensor, target_lengths: Tensor, canvas_lengths: Tensor) -> Tensor:
+    """Return the emissions with -inf wherever a token cannot be by its number alone.
 
     The first token is at vertex 0, the last one at the last vertex, and the others leave room for what lies to their
-    left and right.
+    left and right. Padding waits at the last vertex, with 0.
     """
     token = torch.arange(emissions.shape[1], device=emissions.device)[:, None]
     vertex = torch.arange(emissions.shape[2], device=emissions.device)
     to_come = target_lengths[:, None, None] - 1 - token
     room = canvas_lengths[:, None, None] - 1 - vertex
-    return (
-        (to_come >= 0)
-        & (vertex >= token)
-        & (to_come <= room)
-        & ((token == 0) <= (vertex == 0))
-        & ((to_come == 0) <= (room == 0))
-    )
+    possible = torch.where(to_come > 0, (vertex >= token) & (to_come <= room), room == 0)
+    possible &= (token > 0) | (vertex == 0)
+    return emissions.masked_fill(to_come < 0, 0).masked_fill_(~possible, IMPOSSIBLE)
 
 
 def _edges(transitions: Tensor, canvas_lengths: Tensor) -> Tensor:
