@@ -14,7 +14,7 @@ All functions take natural logarithms, -inf where something is impossible, and s
 - `target_lengths` and `canvas_lengths`, `[batch]`: how many tokens and vertices of each row count. What lies behind
   them is padding and is never looked at, so it may be NaN.
 
-16-bit inputs are computed with in float32.
+16-bit inputs are computed with in float32, and so are log-likelihoods and posteriors of them.
 """
 
 import math
