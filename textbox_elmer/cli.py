@@ -35,6 +35,8 @@ Train, test and compare text-generation models, ELMER's parallel decoder first.
       build pydoc out of the docstrings on this machine
   {program} data import --hub NAME[:CONFIGURATION] | --file PATH --source COLUMN --target COLUMN D
       make the dataset D out of a table of the hub, or of a CSV, TSV, JSON or Parquet file
+  {program} data distill D --model_path=PATH [--num_beams=1] [--batch_size=64] [--model=NAME] NEW
+      make the dataset NEW out of D, its training targets written by a trained model; repeat it to go on with it
   {program} export --model_path=saved/<run>/checkpoint_best --format=onnx [--canvas=32,64] [--int8] [--out=FOLDER]
       write an ELMER as ONNX graphs, one per canvas, and check them against PyTorch
   {program} compare --models ELMER,BART,T5 --dataset=pydoc [--seeds 3] [--out=FOLDER] [--key=value …]

@@ -47,7 +47,11 @@ def generate_ids(
     return output[:, source_length:], None, None
 
 
+def decode_ids(tokenizer: PreTrainedTokenizerBase, ids: Sequence[Sequence[int]]) -> list[str]:
+    """Return the text of each row of generated ids, with whatever line breaks and blanks the model wrote."""
+    return tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
 def decode_texts(tokenizer: PreTrainedTokenizerBase, ids: Sequence[Sequence[int]]) -> list[str]:
     """Return the text of each row of generated ids, as one line of `generation.txt`."""
-    texts = tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    return [" ".join(text.splitlines()).strip() or EMPTY_OUTPUT for text in texts]
+    return [" ".join(text.splitlines()).strip() or EMPTY_OUTPUT for text in decode_ids(tokenizer, ids)]

@@ -260,3 +260,54 @@ def test_shown_configuration_has_textbox_headings() -> None:
         "Dataset:",
     ]
     assert "  d_model = 128" in text
+
+
+def distilled(folder: Path, name: str, of: str) -> None:
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / name / "distill.json").write_text(f'{{"dataset": "{of}"}}')
+
+
+def test_a_distilled_dataset_takes_the_settings_of_what_it_was_made_of(folders: Path) -> None:
+    distilled(folders / "dataset", "short", "Samsum")
+    distilled(folders / "dataset", "shorter", "short")
+    distilled(folders / "dataset", "formal", "gyafc-em")
+    original = resolve_config("BART", "samsum")
+    for name in ("short", "shorter"):
+        config = resolve_config("BART", name)
+        assert config.dataset == name
+        assert {**config, "dataset": ""} == {**original, "dataset": ""}
+    assert resolve_config("BART", "formal").origin("metrics") == resolve_config("BART", "gyafc_em").origin("metrics")
+    (folders / "properties" / "dataset" / "short.yaml").write_text("tgt_len: 7\n")
+    assert resolve_config("BART", "shorter")["tgt_len"] == 7
+    assert resolve_config("BART", "other")["tgt_len"] == resolve_config("BART", "none")["tgt_len"]
+
+
+@pytest.mark.parametrize("layer", ["overall", "file", "config_dict", "command line"])
+def test_a_distilled_dataset_is_found_wherever_data_path_says(folders: Path, layer: str) -> None:
+    distilled(folders / "mine", "short", "xsum")
+    (folders / "a.yaml").write_text("data_path: mine\n")
+    if layer == "overall":
+        path = folders / "properties" / "overall.yaml"
+        path.write_text(path.read_text().replace("data_path: dataset/", "data_path: mine"))
+    config = resolve_config(
+        "BART",
+        "short",
+        ["a.yaml"] if layer == "file" else None,
+        {"data_path": folders / "mine"} if layer == "config_dict" else None,
+        {"data_path": "mine"} if layer == "command line" else None,
+    )
+    assert config["src_len"] == resolve_config("BART", "xsum")["src_len"] != resolve_config("BART", "none")["src_len"]
+
+
+def test_datasets_that_name_each_other_end(folders: Path) -> None:
+    distilled(folders / "dataset", "one", "other")
+    distilled(folders / "dataset", "other", "one")
+    assert resolve_config("BART", "one")["tgt_len"] == resolve_config("BART", "none")["tgt_len"]
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", b"{}", b'{"dataset": 3}', b"[" * 10_000])
+def test_a_damaged_record_is_said(folders: Path, content: bytes) -> None:
+    distilled(folders / "dataset", "short", "samsum")
+    (folders / "dataset" / "short" / "distill.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"dataset/short/distill.json' is damaged"):
+        resolve_config("BART", "short")

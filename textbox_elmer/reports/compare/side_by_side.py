@@ -7,20 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from datasets import Dataset
 from tqdm import tqdm
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from textbox_elmer.reports.compare.plan import Plan
-from textbox_elmer.runtime.config import Config, resolve_config
-from textbox_elmer.runtime.data import Split, encode_split, find_dataset, load_split, quick_test_limit
-from textbox_elmer.runtime.data.collator import prompts
-from textbox_elmer.runtime.experiment import fine_tuning_collator
-from textbox_elmer.runtime.generation import decode_texts, generate_ids
-from textbox_elmer.runtime.models.building import build_model
-from textbox_elmer.runtime.models.registry import ModelSpec, find_model
-from textbox_elmer.runtime.models.special_ids import special_ids
-from textbox_elmer.runtime.models.tokenizers import build_tokenizer
+from textbox_elmer.runtime.data import Split, find_dataset, load_split, quick_test_limit
+from textbox_elmer.runtime.generation import decode_texts
 from textbox_elmer.runtime.results import RESULTS, write_atomically
+from textbox_elmer.runtime.trained import TrainedModel, load_trained, run_config
 from textbox_elmer.runtime.training.checkpoints import BEST, SAVED_CONFIG
 
 
@@ -28,27 +22,19 @@ from textbox_elmer.runtime.training.checkpoints import BEST, SAVED_CONFIG
 class Contestant:
     """A trained model, ready to write."""
 
-    spec: ModelSpec
-    config: Config
-    tokenizer: PreTrainedTokenizerBase
-    model: PreTrainedModel
-    ids: Any
+    trained: TrainedModel
+    ids: Dataset
     texts: list[str]
     seconds: float = 0.0
 
     def write(self, examples: list[int]) -> tuple[list[str], float]:
         """Return the texts of some test examples, and the seconds that writing them took."""
-        collate = fine_tuning_collator(self.config, self.spec, self.tokenizer)
-        batch = collate([self.ids[example] for example in examples])
-        sources, mask = batch["input_ids"], batch["attention_mask"]
-        if self.spec.causal:
-            sources, mask = prompts(batch, self.tokenizer.pad_token_id)
-        sources, mask = sources.to(self.model.device), mask.to(self.model.device)
-        _wait(self.model.device)
+        sources, mask = self.trained.sources(self.ids, examples)
+        _wait(sources.device)
         start = time.perf_counter()
-        ids, *_ = generate_ids(self.model, self.spec, self.config, sources, mask)
-        _wait(self.model.device)
-        return decode_texts(self.tokenizer, ids.tolist()), time.perf_counter() - start
+        ids = self.trained.generate(sources, mask)
+        _wait(sources.device)
+        return decode_texts(self.trained.tokenizer, ids.tolist()), time.perf_counter() - start
 
 
 def test_split(plan: Plan) -> Split:
@@ -69,7 +55,7 @@ def write_side_by_side(plan: Plan, seed: int) -> dict[str, dict[str, Any]]:
     split = test_split(plan)
     contestants = {model: _load(plan.run_folder(model, seed), split) for model in plan.models}
     first = next(iter(contestants.values()))
-    size = first.config["eval_batch_size"]
+    size = first.trained.config["eval_batch_size"]
     # Texts of like length share a batch, as in a run's own test.
     order = sorted(range(len(split.source)), key=lambda example: -len(split.source[example]))
     for model in contestants.values():
@@ -85,7 +71,7 @@ def write_side_by_side(plan: Plan, seed: int) -> dict[str, dict[str, Any]]:
         name: {
             "texts": contestant.texts,
             "ms_per_example": 1000 * contestant.seconds / len(order),
-            "parameters": contestant.model.num_parameters(),
+            "parameters": contestant.trained.model.num_parameters(),
         }
         for name, contestant in contestants.items()
     }
@@ -94,16 +80,8 @@ def write_side_by_side(plan: Plan, seed: int) -> dict[str, dict[str, Any]]:
 
 
 def _load(run: Path, split: Split) -> Contestant:
-    changes = {"model_path": str(run / BEST), "do_train": False}
-    config = resolve_config(config_file_list=[str(run / SAVED_CONFIG)], config_dict=changes)
-    spec = find_model(config.model)
-    tokenizer = build_tokenizer(config, spec, list)  # the checkpoint's: there is no text to learn one from
-    special = special_ids(spec, tokenizer, config)
-    model = build_model(config, spec, tokenizer).eval()
-    if config["use_gpu"] and torch.accelerator.is_available():
-        model.to(torch.accelerator.current_accelerator())
-    ids = encode_split(split, tokenizer, config, frames=(special.source, special.target))
-    return Contestant(spec, config, tokenizer, model, ids, [""] * len(split.source))
+    trained = load_trained(run_config(run / SAVED_CONFIG, run / BEST))
+    return Contestant(trained, trained.encode(split), [""] * len(split.source))
 
 
 def _wait(device: torch.device) -> None:

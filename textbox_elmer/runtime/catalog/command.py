@@ -1,4 +1,4 @@
-"""The command `data`: list, get, check and import datasets, and build `pydoc`."""
+"""The command `data`: list, get, check, import and distill datasets, and build `pydoc`."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +12,9 @@ from textbox_elmer.runtime.catalog.importing import import_table
 from textbox_elmer.runtime.catalog.listing import list_datasets
 from textbox_elmer.runtime.config import split_command_line
 from textbox_elmer.runtime.data.pydoc import build_pydoc
+from textbox_elmer.runtime.distillation.distill import distill_dataset
 from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.runtime.logs import log_to_console
 
 # Room for the largest of TextBox's datasets, 4.4 GB that unpack to some 12; what needs more is no dataset of theirs.
 MAX_GB = 20.0
@@ -67,12 +69,25 @@ def _pydoc(arguments: Sequence[str]) -> None:
     print(build_pydoc(_data_path(options) / "pydoc"))
 
 
+def _distill(arguments: Sequence[str]) -> None:
+    usage = "distill <dataset> --model_path=<a run's folder or a checkpoint> [--num_beams=1] [--batch_size=64] "
+    usage += "[--model=NAME] <new dataset>"
+    keys = ("model_path", "num_beams", "batch_size", "model", "data_path")
+    (dataset, name), options = _read(usage, arguments, 2, *keys)
+    if "model_path" not in options:
+        raise UserError("`data distill` needs --model_path=<a run's folder or a checkpoint>: the model that writes.")
+    numbers = _whole("num_beams", options, 1), _whole("batch_size", options, 64)
+    log_to_console("warning")
+    print(distill_dataset(dataset, name, _data_path(options), options["model_path"], options.get("model"), *numbers))
+
+
 _COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "list": _list,
     "get": _get,
     "check": _check,
     "import": _import,
     "pydoc": _pydoc,
+    "distill": _distill,
 }
 
 
@@ -96,6 +111,13 @@ def _max_gb(options: dict[str, str]) -> float:
     if not 0 < number < float("inf"):
         raise UserError(f"--max_gb must be a number of gigabytes above 0, not {text!r}.")
     return number
+
+
+def _whole(name: str, options: dict[str, str], default: int) -> int:
+    text = options.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise UserError(f"--{name} must be a whole number above 0, not {text!r}.")
+    return int(text)
 
 
 def _show(table: Table) -> None:

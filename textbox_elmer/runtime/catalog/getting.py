@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,6 +53,12 @@ def get_dataset(name: str, data_path: Path, max_gb: float) -> str:
     return report if counts["test"] is not None else f"{report} It has no test split: run with --do_test=False."
 
 
+def check_name(name: str) -> None:
+    """Raise a UserError if no new dataset can be called so."""
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise UserError(f"{name!r} cannot be a dataset's name: use letters, digits, '-', '_' and '.'.")
+
+
 def refuse_existing(folder: Path) -> None:
     """Raise a UserError if there is already something where a dataset is to appear."""
     if os.path.lexists(folder):
@@ -71,16 +78,24 @@ def new_folder(folder: Path) -> Iterator[Path]:
     # A name of its own per dataset: what a killed process left is removed by the next.
     staging = folder.with_name(f".{folder.name}.making")
     try:
+        with writing(folder):
+            shutil.rmtree(staging, ignore_errors=True)
+            staging.mkdir(parents=True)
+            yield staging
+    finally:
         shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True)
-        yield staging
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn whatever keeps the files of `folder`, or those beside it, from being written into a UserError."""
+    try:
+        yield
     except OSError as error:
         room = "make room there" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the folder's permissions"
         raise UserError(
             f"{str(folder)!r} cannot be written ({error.strerror or error}): {room}, or choose another --data_path."
         ) from None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _swap_sides(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import datasets
 
 from textbox_elmer.runtime.catalog.counting import SPLITS, count_examples, describe_counts
-from textbox_elmer.runtime.catalog.getting import new_folder, refuse_existing
+from textbox_elmer.runtime.catalog.getting import check_name, new_folder, refuse_existing
 from textbox_elmer.runtime.catalog.tables import open_table
 from textbox_elmer.runtime.data.reading import format_line
 from textbox_elmer.runtime.errors import UserError
@@ -45,8 +44,7 @@ def import_table(table: str, is_file: bool, source: str, target: str, data_path:
         UserError: the name is taken or no name, the table cannot be read or lacks a column or text, or the files cannot
             be written.
     """
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        raise UserError(f"{name!r} cannot be a dataset's name: use letters, digits, '-', '_' and '.'.")
+    check_name(name)
     folder = data_path / name
     refuse_existing(folder)
     splits, unused = _our_splits(open_table(table, is_file), table)

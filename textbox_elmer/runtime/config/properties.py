@@ -24,8 +24,8 @@ def find_property_file(kind: str, *names: str) -> Path | None:
         kind: "model", "dataset", or "" for the top folder.
         names: what the file may be called, without `.yaml`.
     """
-    known = known_dataset(names[0]) if kind == "dataset" else None
-    spellings = [name.lower() for name in (*names, *([known.name] if known else []))]
+    known = [known_dataset(name) for name in names] if kind == "dataset" else []
+    spellings = [name.lower() for name in (*names, *(dataset.name for dataset in known if dataset))]
     for folder in properties_folders():
         present = {path.stem.lower(): path for path in sorted((folder / kind).glob("*.yaml"), reverse=True)}
         if found := next((present[name] for name in spellings if name in present), None):

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.runtime.catalog.distilled import names_of_settings
 from textbox_elmer.runtime.config.command_line import DEBUG, FILES, HOME, TRIALS
 from textbox_elmer.runtime.config.keys import GROUPS, KEYS, NOT_OFFERED
 from textbox_elmer.runtime.config.properties import find_property_file
@@ -92,7 +93,8 @@ def resolve_config(
 ) -> Config:
     """Merge all layers; later wins.
 
-    overall.yaml, model/M.yaml, dataset/D.yaml, config files in their order, config_dict, command line.
+    overall.yaml, model/M.yaml, dataset/D.yaml, config files in their order, config_dict, command line. A distilled
+    dataset that has no file of its own takes that of the dataset that it was distilled from.
 
     Args:
         model, dataset: names; the command line wins over them, and they over the files.
@@ -117,9 +119,11 @@ def resolve_config(
             raise UserError(f"No {key} is named: give --{key}=…, {hint}")
     spec = find_model(named["model"])
     found = (find_property_file("", "overall"), find_property_file("model", *spec.names))
-    shipped = [
-        (str(path), read_yaml(path)) for path in (*found, find_property_file("dataset", named["dataset"])) if path
-    ]
+    shipped = [(str(path), read_yaml(path)) for path in found if path]
+    placed = {key: value for _, layer in shipped for key, value in layer.items()} | named
+    datasets = names_of_settings(Path(str(placed.get("data_path", ""))), named["dataset"])
+    if path := find_property_file("dataset", *datasets):
+        shipped.append((str(path), read_yaml(path)))
     _check_known([*shipped, *files], typed, spec)
     values: dict[str, Any] = {"model": None, "dataset": None}
     origins: dict[str, str] = {}

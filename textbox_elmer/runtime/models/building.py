@@ -113,16 +113,25 @@ def _canvas_fields(spec: ModelSpec, config: Config, tokenizer: PreTrainedTokeniz
     return {"mask_token_id": tokenizer.mask_token_id, "canvas_length": config["tgt_len"]}
 
 
-def _read_config(spec: ModelSpec, path: str, fields: Mapping[str, Any]) -> PreTrainedConfig:
-    """Read a checkpoint's configuration and set `fields` in it."""
+def checkpoint_config(path: str) -> PreTrainedConfig:
+    """Return the configuration that a checkpoint, a folder or a name on the hub, came with.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
     try:
         # Said outright: unset, transformers asks on the terminal whether to run a checkpoint's own code.
-        found = AutoConfig.from_pretrained(path, trust_remote_code=False, **hub_arguments(path))
+        return AutoConfig.from_pretrained(path, trust_remote_code=False, **hub_arguments(path))
     except (OSError, ValueError) as error:
         raise UserError(
             f"No model configuration can be read from {path!r}: it is no folder with a valid config.json, and the hub "
             f"offers or answers nothing by that name ({_one_line(error)}). Give a local folder, or connect first."
         ) from error
+
+
+def _read_config(spec: ModelSpec, path: str, fields: Mapping[str, Any]) -> PreTrainedConfig:
+    """Read a checkpoint's configuration and set `fields` in it."""
+    found = checkpoint_config(path)
     accepted = (spec.model_type, "bart") if spec.parallel else (spec.model_type, *filter(None, [spec.half]))
     if found.model_type not in accepted:
         raise UserError(

@@ -1,0 +1,1 @@
+"""Sequence-level distillation: a dataset whose training targets are a trained model's texts."""

@@ -1,0 +1,126 @@
+"""What a distillation has written so far, kept beside the dataset to be, so that a kill costs one batch at most."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.runtime.results import write_atomically
+
+IDENTITY = "distillation.json"
+TEXTS = "texts.jsonl"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A batch's outcome.
+
+    Attributes:
+        number: which batch, from 0.
+        texts: one an example.
+        cut: how many of them the longest length ended.
+        seconds: how long it took.
+    """
+
+    number: int
+    texts: list[str]
+    cut: int
+    seconds: float
+
+
+def staging_of(folder: Path) -> Path:
+    """Return the hidden folder that a dataset is distilled in."""
+    return folder.with_name(f".{folder.name}.distilling")
+
+
+@contextmanager
+def begun_or_continued(
+    staging: Path, identity: Mapping[str, Any], sizes: Sequence[int]
+) -> Iterator[tuple[list[Written], IO[bytes]]]:
+    """Lend what is written already and the open file that `keep` appends to.
+
+    Args:
+        staging: the hidden folder; made where there is none.
+        identity: all that decides the texts, as JSON values; what was begun under another one is not gone on with.
+        sizes: the number of examples of each batch.
+
+    Raises:
+        UserError: something else was begun here, or nothing says what.
+    """
+    staging.mkdir(parents=True, exist_ok=True)
+    path, known = staging / IDENTITY, json.loads(json.dumps(dict(identity)))
+    begun = _read_identity(path)
+    if begun is None and not (staging / TEXTS).exists():
+        write_atomically(path, json.dumps(known, indent=2))
+    elif begun is None:
+        raise UserError(f"{str(path)!r} is missing or damaged, so nothing says what was begun: {_anew(staging)}.")
+    elif differing := [key for key in {**known, **begun} if known.get(key) != begun.get(key)]:
+        raise UserError(
+            f"{str(staging)!r} holds what was begun with another {' and another '.join(differing)}: repeat that "
+            f"command to go on with it, or {_anew(staging)}."
+        )
+    with (staging / TEXTS).open("a+b") as file:
+        written = _read(file, sizes)
+        yield written, file
+
+
+def keep(file: IO[bytes], batch: Written) -> None:
+    """Append a batch and see it to the disk."""
+    file.write(json.dumps(asdict(batch)).encode() + b"\n")
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def discard(staging: Path) -> None:
+    """Remove the hidden folder when the dataset is in place."""
+    shutil.rmtree(staging, ignore_errors=True)
+
+
+def _anew(staging: Path) -> str:
+    return f"delete {str(staging)!r} to begin anew"
+
+
+def _read_identity(path: Path) -> dict[str, Any] | None:
+    try:
+        identity = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return identity if isinstance(identity, dict) else None
+
+
+def _read(file: IO[bytes], sizes: Sequence[int]) -> list[Written]:
+    """Return the sound batches at the file's beginning and cut off whatever is behind them."""
+    written: list[Written] = []
+    file.seek(0)
+    end = 0
+    for line in file:
+        batch = _sound(line, len(written), sizes)
+        if batch is None:
+            break
+        written.append(batch)
+        end += len(line)
+    file.truncate(end)
+    file.seek(end)
+    return written
+
+
+def _sound(line: bytes, number: int, sizes: Sequence[int]) -> Written | None:
+    if not line.endswith(b"\n") or number >= len(sizes):
+        return None
+    try:
+        batch = Written(**json.loads(line))
+        sound = (
+            batch.number == number
+            and len(batch.texts) == sizes[number]
+            and all(isinstance(text, str) for text in batch.texts)
+            and isinstance(batch.cut, int)
+            and isinstance(batch.seconds, float)
+        )
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return batch if sound else None

@@ -1,0 +1,83 @@
+"""A trained model ready to write: a run's, loaded as it was trained, or any other checkpoint's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from textbox_elmer.runtime.config import Config, resolve_config
+from textbox_elmer.runtime.data import Split, encode_split
+from textbox_elmer.runtime.data.collator import prompts
+from textbox_elmer.runtime.experiment import fine_tuning_collator
+from textbox_elmer.runtime.generation import generate_ids
+from textbox_elmer.runtime.models.building import build_model
+from textbox_elmer.runtime.models.registry import ModelSpec, find_model
+from textbox_elmer.runtime.models.special_ids import SpecialIds, special_ids
+from textbox_elmer.runtime.models.tokenizers import build_tokenizer
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model on its device, with all that its texts' ids depend on."""
+
+    spec: ModelSpec
+    config: Config
+    tokenizer: PreTrainedTokenizerBase
+    special: SpecialIds
+    model: PreTrainedModel
+
+    def encode(self, split: Split) -> Dataset:
+        """Return a split's ids as the model was trained with; `encode_split` says which columns."""
+        return encode_split(split, self.tokenizer, self.config, frames=(self.special.source, self.special.target))
+
+    def sources(self, ids: Dataset, examples: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return some encoded examples' sources and their mask, `[batch, source_length]`, on the model's device."""
+        columns = ids[list(examples)]
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        batch = fine_tuning_collator(self.config, self.spec, self.tokenizer)(rows)
+        sources, mask = batch["input_ids"], batch["attention_mask"]
+        if self.spec.causal:
+            sources, mask = prompts(batch, self.tokenizer.pad_token_id)
+        return sources.to(self.model.device), mask.to(self.model.device)
+
+    def generate(self, sources: Tensor, mask: Tensor) -> Tensor:
+        """Return the ids of the texts for what `sources` returned, `[batch, longest]`.
+
+        Raises:
+            UserError: `generation_kwargs` holds what the model's generate() does not take.
+        """
+        return generate_ids(self.model, self.spec, self.config, sources, mask)[0]
+
+
+def run_config(saved: Path, checkpoint: str | Path, **changes: Any) -> Config:
+    """Return the configuration of a run for one of its checkpoints at work.
+
+    Args:
+        saved: the run's config.yaml.
+        checkpoint: the checkpoint's folder.
+        changes: further values that are not the run's.
+
+    Raises:
+        UserError: the file is damaged or no run's.
+    """
+    changes |= {"model_path": str(checkpoint), "do_train": False}
+    return resolve_config(config_file_list=[saved], config_dict=changes)
+
+
+def load_trained(config: Config) -> TrainedModel:
+    """Load the model and the tokenizer of `model_path`, onto the accelerator if there is one and `use_gpu` says so.
+
+    Raises:
+        UserError: a checkpoint that is missing, damaged, of another kind, or that the lengths do not fit.
+    """
+    spec = find_model(config.model)
+    tokenizer = build_tokenizer(config, spec, list)  # the checkpoint's: there is no text to learn one from
+    model = build_model(config, spec, tokenizer).eval()
+    if config["use_gpu"] and torch.accelerator.is_available():
+        model.to(torch.accelerator.current_accelerator())
+    return TrainedModel(spec, config, tokenizer, special_ids(spec, tokenizer, config), model)
