@@ -43,6 +43,7 @@ setup(
         "transformers>=5,<6",
     ],
     extras_require={
+        "apidoc": ["botocore>=1.40,<2"],
         "bench": ["ctranslate2>=4.6,<5"],
         "bert-score": ["bert-score>=0.3.13,<0.4"],
         "export": ["onnx>=1.17,<2", "onnxruntime>=1.20,<2", "onnxscript>=0.5,<1"],
