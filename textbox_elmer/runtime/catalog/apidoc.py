@@ -9,10 +9,10 @@ from textbox_elmer.runtime.catalog.api_services import PACKAGE, read_services
 from textbox_elmer.runtime.catalog.api_splits import split_pairs
 from textbox_elmer.runtime.catalog.counting import SPLITS
 from textbox_elmer.runtime.catalog.getting import new_folder
+from textbox_elmer.runtime.catalog.known import APIDOC, APIDOC_PROSE
 from textbox_elmer.runtime.data.reading import format_line
 from textbox_elmer.runtime.errors import UserError
 
-NAME, PROSE = "apidoc", "apidoc-prose"
 _PROVENANCE = "README.txt"
 _FILES = frozenset((_PROVENANCE, *(f"{split}.{side}" for split in SPLITS for side in ("src", "tgt"))))
 
@@ -32,7 +32,7 @@ def build_apidoc(data_path: Path) -> str:
     Raises:
         UserError: botocore is not installed or damaged, or a folder cannot be written or holds other files.
     """
-    folder, prose_folder = data_path / NAME, data_path / PROSE
+    folder, prose_folder = data_path / APIDOC, data_path / APIDOC_PROSE
     for path in (folder, prose_folder):
         _check_replaceable(path)
     with new_folder(folder) as staging:
@@ -43,8 +43,8 @@ def build_apidoc(data_path: Path) -> str:
         prose = training_prose(services, [*splits["valid"], *splits["test"]])
         files = {f"{split}.src": [pair.source for pair in pairs] for split, pairs in splits.items()}
         files |= {f"{split}.tgt": [pair.target for pair in pairs] for split, pairs in splits.items()}
-        _write(staging / NAME, files, version)
-        _write(staging / PROSE, {f"{split}.src": texts for split, texts in prose.items()}, version)
+        _write(staging / APIDOC, files, version)
+        _write(staging / APIDOC_PROSE, {f"{split}.src": texts for split, texts in prose.items()}, version)
         # `apidoc` last: where it is, both are.
         for path in (prose_folder, folder):
             _put(staging / path.name, path)
@@ -66,7 +66,7 @@ def _check_replaceable(folder: Path) -> None:
 def _write(folder: Path, files: dict[str, Sequence[str]], version: str) -> None:
     folder.mkdir()
     facts = [
-        f"Made by `python -m textbox_elmer data {NAME}` of the documentation in {PACKAGE} {version} (Apache-2.0).",
+        f"Made by `python -m textbox_elmer data {APIDOC}` of the documentation in {PACKAGE} {version} (Apache-2.0).",
         *(f"{name}: {len(lines)} lines" for name, lines in files.items()),
     ]
     for name, lines in (files | {_PROVENANCE: facts}).items():
