@@ -11,10 +11,12 @@ TARGET_CHARACTERS = (15, 120)
 TARGET_WORDS = 20
 # So many words of field names leave prose its place in a source of 128 tokens.
 INPUT_WORDS, OUTPUT_WORDS = 32, 16
-# What begins so tells a story or warns; what says one of the others is about the operation's fate.
+# What begins so tells a story, warns, or names what an answer holds; what says one of the others speaks of the
+# operation's fate, or of its documentation.
 _NO_DESCRIPTION = re.compile(
-    r"(We|You|If|While|Before|After|Some|Note|Important|Warning|Amazon|AWS)\b|\W*deprecated|.*\bno longer\b"
-    r"|.*\b(is|are|been|being) deprecated\b",
+    r"(We|You|If|While|Before|After|Some|Note|Important|Warning|Amazon|AWS)\b|This is documentation|\W*deprecated"
+    r"|The (?!.*\b(action|API|operation)\b)|Use \w+ instead"
+    r"|.*\b(no longer|subject to chang|(is|are|been|being) deprecated)",
     re.IGNORECASE,
 )
 

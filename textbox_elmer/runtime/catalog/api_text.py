@@ -31,7 +31,8 @@ def html_blocks(html: str) -> list[tuple[str, bool]]:
         pairs of a text and whether it is an aside: in a `<note>` or the like.
     """
     reader = _Reader()
-    reader.feed(html)
+    # A marked section, such as `<![if …]>`, is none of HTML's, and html.parser breaks off at one.
+    reader.feed(html.replace("<![", "&lt;!["))
     reader.close()
     reader.end_block()
     return reader.blocks
