@@ -41,6 +41,7 @@ def test_lists_every_dataset_by_task_and_what_is_here(place: Path, data: Data) -
     assert row(printed, "xsum") == ["", "", "", "data get xsum"]
     assert row(printed, "cos")[-1] == "was never published"
     assert row(printed, "apidoc")[-1] == "data apidoc"
+    assert row(printed, "apidoc-prose")[-1] == "data apidoc"
     assert printed.index("Text summarization") < printed.index("samsum") < printed.index("Machine translation")
     assert row(data("list", "--data_path", "elsewhere"), "samsum")[-1] == "data get samsum"
 

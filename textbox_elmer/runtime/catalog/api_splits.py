@@ -28,9 +28,10 @@ def split_pairs(services: Iterable[Service]) -> dict[str, list[Pair]]:
     """
     pairs: dict[Pair, str] = {}
     for service in services:
-        for operation in service.operations:
-            if pair := operation_pair(operation):
-                pairs.setdefault(pair, side(service.family))
+        split = side(service.family)
+        for pair in filter(None, map(operation_pair, service.operations)):
+            if split == "train" or pair not in pairs:
+                pairs[pair] = split
     known = {key(pair.target) for pair, split in pairs.items() if split == "train"}
     splits: dict[str, list[Pair]] = {split: [] for split in SPLITS}
     for pair in sorted(pairs, key=lambda pair: _hash("\n".join(pair))):

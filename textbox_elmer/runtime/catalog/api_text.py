@@ -77,8 +77,8 @@ class _Reader(HTMLParser):
 
     def end_block(self) -> None:
         """End the current text, if there is one."""
-        text = " ".join("".join(self._text).split())
-        self._text.clear()
         # No control characters or lone surrogates, which a line of UTF-8 cannot hold.
-        if text := "".join(character for character in text if character.isprintable()):
+        kept = "".join(character for character in "".join(self._text) if character.isprintable() or character.isspace())
+        self._text.clear()
+        if text := " ".join(kept.split()):
             self.blocks.append((text, self._asides > 0))
