@@ -3,9 +3,9 @@ PY := .venv/bin/python
 
 .PHONY: demo test clean
 
-# Fine-tunes a small ELMER on the docstrings of this machine: data, training, generation, scores.
-demo: .venv/ready dataset/pydoc/train.src
-	$(PY) run_textbox.py --model=ELMER --dataset=pydoc
+# Fine-tunes a small ELMER on descriptions of web services: data, training, generation, scores.
+demo: .venv/ready dataset/apidoc/train.src
+	$(PY) run_textbox.py --model=ELMER --dataset=apidoc
 
 test: .venv/ready
 	$(PY) -m ruff check .
@@ -18,9 +18,9 @@ test: .venv/ready
 	$(PY) -m pip install --disable-pip-version-check -r requirements.txt
 	touch $@
 
-# Depends on the environment's versions: the dataset is made of the docstrings that they carry.
-dataset/pydoc/train.src: .venv/ready
-	$(PY) -m textbox_elmer data pydoc
+# Depends on the environment: the dataset is made of a package in it.
+dataset/apidoc/train.src: .venv/ready
+	$(PY) -m textbox_elmer data apidoc
 
 clean:
 	rm -rf .venv build dist *.egg-info

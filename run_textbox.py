@@ -1,4 +1,4 @@
-"""Run an experiment: `python run_textbox.py --model=ELMER --dataset=pydoc`."""
+"""Run an experiment: `python run_textbox.py --model=ELMER --dataset=apidoc`."""
 
 import sys
 

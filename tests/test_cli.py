@@ -152,7 +152,7 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
     ("a model of TextBox's fork", nothing, ["--model=unilm"], "UniLM needs TextBox's fork of transformers: run it in"),
     ("no source language", nothing, ["--model=mBART"], "src_lang is not given: give --src_lang=<code>"),
     ("unknown dataset", nothing, ["--dataset=toys"], "the folder 'dataset/toys' does not exist. Did you mean 'toy'?"),
-    ("dataset not made", nothing, ["--dataset=pydoc"], "make it with `python -m textbox_elmer data pydoc`"),
+    ("dataset not made", nothing, ["--dataset=apidoc"], "make it with `python -m textbox_elmer data apidoc`"),
     ("unknown key", nothing, ["--learning_rat=1"], "Unknown option --learning_rat (command line): did you mean"),
     ("unknown model field", nothing, ["--d_modell=8"], "did you mean --d_model?"),
     ("TextBox's key", nothing, ["--efficient_methods=[lora]"], "a TextBox key that this version does not offer"),
@@ -319,7 +319,7 @@ def test_help_names_the_models(capsys: pytest.CaptureFixture) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [([], "data pydoc"), (["samsum"], "data pydoc"), (["pydoc", "--folder=x"], "no option --folder")],
+    [([], "data apidoc"), (["samsum"], "data apidoc"), (["apidoc", "--folder=x"], "no option --folder")],
 )
 def test_data_command_mistakes(capsys: pytest.CaptureFixture, arguments: list[str], message: str) -> None:
     assert main(["data", *arguments]) == 2
@@ -367,7 +367,7 @@ def test_the_command_as_users_type_it(workplace: Path) -> None:
             "No dataset is named: give --dataset=…, did you mean --dataset by --datset?",
         ),
         (["--modle=ELMER", "--dataset=toy"], "No model is named: give --model=…, did you mean --model by --modle?"),
-        (["--model=ELMER"], "No dataset is named: give --dataset=…, e.g. --model=ELMER --dataset=pydoc."),
+        (["--model=ELMER"], "No dataset is named: give --dataset=…, e.g. --model=ELMER --dataset=apidoc."),
     ],
 )
 def test_slips_in_the_first_words(capsys: pytest.CaptureFixture, typed: list[str], sentence: str) -> None:

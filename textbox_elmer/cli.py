@@ -20,26 +20,26 @@ from textbox_elmer.textbox_plugin.checkout import VARIABLE
 USAGE = """\
 Train, test and compare text-generation models, ELMER's parallel decoder first.
 
-  {program} --model=ELMER --dataset=pydoc [--key=value …] [--config_files a.yaml b.yaml]
+  {program} --model=ELMER --dataset=apidoc [--key=value …] [--config_files a.yaml b.yaml]
       run an experiment; later wins: properties/overall.yaml, model/<model>.yaml, dataset/<dataset>.yaml,
       the config files, the command line. --debug shows a traceback when something breaks.
-  {program} --model=ELMER --dataset=pydoc --multi_seed=5
+  {program} --model=ELMER --dataset=apidoc --multi_seed=5
       the same with five random seeds: each one's validation scores, their mean and spread
-  {program} --model=ELMER --dataset=pydoc --space=FILE [--algo=exhaustive|tpe|rand] [--max_evals=20]
+  {program} --model=ELMER --dataset=apidoc --space=FILE [--algo=exhaustive|tpe|rand] [--max_evals=20]
       search for good options: FILE has lines such as `learning_rate choice [1e-3, 2e-3]`
   {program} --textbox_home=DIR --model=ELMER --dataset=samsum [--key=value …]
       the same inside your TextBox checkout: its configuration, data, trainer and metrics; also for its own models.
       {variable}=DIR in the environment says so for every run, --textbox_home=False not for this one.
-  {program} data list | get D [--max_gb=20] | check D | pydoc   [--data_path=dataset]
+  {program} data list | get D [--max_gb=20] | check D | apidoc   [--data_path=dataset]
       list all datasets, download one that TextBox has published, look for faults in one,
-      build pydoc out of the docstrings on this machine
+      build apidoc out of the descriptions of web services in the package botocore
   {program} data import --hub NAME[:CONFIGURATION] | --file PATH --source COLUMN --target COLUMN D
       make the dataset D out of a table of the hub, or of a CSV, TSV, JSON or Parquet file
   {program} data distill D --model_path=PATH [--num_beams=1] [--batch_size=64] [--model=NAME] NEW
       make the dataset NEW out of D, its training targets written by a trained model; repeat it to go on with it
   {program} export --model_path=saved/<run>/checkpoint_best --format=onnx [--canvas=32,64] [--int8] [--out=FOLDER]
       write an ELMER as ONNX graphs, one per canvas, and check them against PyTorch
-  {program} compare --models ELMER,BART,T5 --dataset=pydoc [--seeds 3] [--out=FOLDER] [--key=value …]
+  {program} compare --models ELMER,BART,T5 --dataset=apidoc [--seeds 3] [--out=FOLDER] [--key=value …]
       train several models alike, or go on with it, and set their scores and their speed side by side
   {program} report saved/<run> [more runs …] [--out=report.html]
       write one HTML page to look at runs: curves, scores, examples with their exit layers, side by side

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from tests.conftest import WORDS, options, tiny, write_toy
-from textbox_elmer.bench import pretraining_gain
 from textbox_elmer.bench.corpus_memory import WRITERS, write_corpus
 from textbox_elmer.bench.memory import peak_megabytes
 from textbox_elmer.bench.planting import plant
@@ -44,8 +43,8 @@ def test_made_up_corpora_are_corpora(tmp_path: Path, kind: str) -> None:
 
 def test_gain_of_pretraining(workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     """All four rows on toys; a second call only measures and prints, and every row has spent the same operations."""
-    write_toy(workplace / "dataset" / "pydoc", {"train": 600, "valid": 5, "test": 6})
-    write_toy(workplace / "dataset" / pretraining_gain.NAME, {"train": 600, "valid": 5})
+    write_toy(workplace / "dataset" / "apidoc", {"train": 600, "valid": 5, "test": 6})
+    write_toy(workplace / "dataset" / "apidoc-prose", {"train": 600, "valid": 5})
     assert len(WORDS) == 12
     settings = ["--steps=30", "--d_model=16", "--layers=1", "--batch_size=4", "--text_len=12", "--src_len=12"]
     command = ["bench", "pretraining_gain", *settings, "--out=gain"]

@@ -148,11 +148,11 @@ def test_made_up_sources_are_said_to_be(
     monkeypatch.setattr(command, "_export_canvas", lambda *_: {})
     assert main(["export", "--model_path=model"]) == 0
     assert "checking on made-up sources" in capsys.readouterr().out
-    write_toy(workplace / "dataset" / "pydoc", {"test": 5})
+    write_toy(workplace / "dataset" / "apidoc", {"test": 5})
     chosen = []
     monkeypatch.setattr(command, "_export_canvas", lambda *arguments: chosen.append(arguments[-1]) or {})
     assert main(["export", "--model_path=model"]) == 0
-    assert chosen[0].origin == "test examples of pydoc"
+    assert chosen[0].origin == "test examples of apidoc"
     assert len(chosen[0].rows) == 5
 
 

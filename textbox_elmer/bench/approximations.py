@@ -27,7 +27,7 @@ from textbox_elmer.runtime.results import write_atomically
 
 DEFAULTS: dict[str, Any] = {
     "model_path": "",
-    "dataset": "pydoc",
+    "dataset": "apidoc",
     "data_path": "dataset",
     "examples": 1000,
     "batch_size": 16,

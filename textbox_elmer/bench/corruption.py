@@ -24,7 +24,7 @@ BATCH = 16
 MAX_TOKENS = 510
 TEXTS = 4096
 WORDS_OF_A_SHORT_TEXT = 12
-DEFAULTS = {"data_path": "dataset", "dataset": "pydoc", "tokenizer_path": None, "batch_size": BATCH}
+DEFAULTS = {"data_path": "dataset", "dataset": "apidoc", "tokenizer_path": None, "batch_size": BATCH}
 
 
 def main(options: dict[str, Any]) -> None:

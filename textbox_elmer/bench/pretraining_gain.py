@@ -21,12 +21,12 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from textbox_elmer.bench.gain_corpus import NAME, build_corpus
 from textbox_elmer.bench.options import read_options
+from textbox_elmer.runtime.catalog.apidoc import build_apidoc
+from textbox_elmer.runtime.catalog.known import APIDOC, APIDOC_PROSE
 from textbox_elmer.runtime.config import Config, parse_command_line, resolve_config
 from textbox_elmer.runtime.corpus import CorpusBatches, CorpusLoader, build_index, find_files, sample_texts
 from textbox_elmer.runtime.data import encode_split, load_split, load_tokenizer, train_tokenizer
-from textbox_elmer.runtime.data.cache import default_cache
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.experiment import fine_tuning_collator
 from textbox_elmer.runtime.generation import generate_ids
@@ -100,11 +100,11 @@ class Bench:
         self.settings, self.out = settings, Path(settings["out"])
         self.out.mkdir(parents=True, exist_ok=True)
         data_path = Path(settings["data_path"])
-        if not (data_path / NAME / "train.src").exists():
-            print(build_corpus(data_path / NAME, data_path / "pydoc", default_cache() / "wheels"))
+        if not all((data_path / name / "train.src").exists() for name in (APIDOC, APIDOC_PROSE)):
+            print(build_apidoc(data_path))
         self.tokenizer = self.out / "tokenizer"
         if not self.tokenizer.exists():
-            texts = sample_texts(build_index(find_files(data_path / NAME).train))
+            texts = sample_texts(build_index(find_files(data_path / APIDOC_PROSE).train))
             train_tokenizer(texts, 4000).save_pretrained(self.tokenizer)
 
     def options(self, row: Row, phase: str) -> list[str]:
@@ -130,12 +130,18 @@ class Bench:
         }
         words = [f"--{key}={value}" for key, value in common.items()]
         if phase == "pretrain":
-            return [*words, *scratch, *row.pretraining, f"--dataset={NAME}", f"--src_len={self.settings['text_len']}"]
+            return [
+                *words,
+                *scratch,
+                *row.pretraining,
+                f"--dataset={APIDOC_PROSE}",
+                f"--src_len={self.settings['text_len']}",
+            ]
         start = [f"--model_path={self.out / f'{row.key}-pretrain' / 'checkpoint_best'}"] if row.pretraining else scratch
         start += [f"--{key}={self.settings[key]}" for key in ("src_len", "tgt_len")]
         if row.model == "ELMER":
             start.append("--exit_mode=soft")  # whatever pre-training left in the checkpoint
-        return [*words, *start, "--dataset=pydoc"]
+        return [*words, *start, f"--dataset={APIDOC}"]
 
     def run(self, row: Row) -> None:
         """Spend a row's budget: its pre-training, then its fine-tuning."""
@@ -180,7 +186,7 @@ class Bench:
             batches = list(islice(loader, BATCHES_COUNTED))
         else:
             tokenizer = load_tokenizer(str(self.tokenizer))
-            split = load_split(Path(self.settings["data_path"]) / "pydoc", "train", size * BATCHES_COUNTED)
+            split = load_split(Path(self.settings["data_path"]) / APIDOC, "train", size * BATCHES_COUNTED)
             model, ids = build_model(config, spec, tokenizer), encode_split(split, tokenizer, config)
             collate = fine_tuning_collator(config, spec, tokenizer)
             batches = [collate([ids[i] for i in range(start, start + size)]) for start in range(0, len(ids), size)]
@@ -224,7 +230,7 @@ class Bench:
             path = self.out / f"{row.key}-finetune" / "checkpoint_best"
             words = [word for word in self.options(row, "finetune") if not word.startswith("--model_path=")]
             config, spec = parse([*words, f"--model_path={path}"]), find_model(row.model)
-            split = load_split(Path(self.settings["data_path"]) / "pydoc", "test", LATENCY_BATCH)
+            split = load_split(Path(self.settings["data_path"]) / APIDOC, "test", LATENCY_BATCH)
             ids = encode_split(split, tokenizer, config)
             batch = fine_tuning_collator(config, spec, tokenizer)([ids[i] for i in range(len(ids))])
             prepared[row.key] = (build_model(config, spec, tokenizer).eval(), spec, config, batch)

@@ -60,7 +60,7 @@ def test_settings_are_those_of_textbox() -> None:
 
 def test_every_settings_file_belongs_to_a_dataset() -> None:
     folder = Path(__file__).parents[3] / "properties" / "dataset"
-    assert {path.stem for path in folder.glob("*.yaml")} == {*DATASETS, "pydoc"}
+    assert {path.stem for path in folder.glob("*.yaml")} == {*DATASETS, "apidoc"}
 
 
 def test_names_differ_from_archives_where_they_must() -> None:

@@ -40,7 +40,8 @@ def test_lists_every_dataset_by_task_and_what_is_here(place: Path, data: Data) -
     assert row(printed, "mine") == ["1", "-", "-", "is here"]
     assert row(printed, "xsum") == ["", "", "", "data get xsum"]
     assert row(printed, "cos")[-1] == "was never published"
-    assert row(printed, "pydoc")[-1] == "data pydoc"
+    assert row(printed, "apidoc")[-1] == "data apidoc"
+    assert row(printed, "apidoc-prose")[-1] == "data apidoc"
     assert printed.index("Text summarization") < printed.index("samsum") < printed.index("Machine translation")
     assert row(data("list", "--data_path", "elsewhere"), "samsum")[-1] == "data get samsum"
 
@@ -120,7 +121,7 @@ def test_missing_and_broken_datasets(place: Path, data: Data, name: str, message
     [
         (["list", "xsum"], "This command is typed: data list"),
         (["check"], "This command is typed: data check <dataset>"),
-        (["get-all"], "needs one of: data list, data get, data check, data import, data pydoc"),
+        (["get-all"], "needs one of: data list, data get, data check, data import, data apidoc"),
     ],
 )
 def test_mistakes(place: Path, data: Data, arguments: list[str], message: str) -> None:

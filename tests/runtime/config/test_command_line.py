@@ -11,7 +11,7 @@ from textbox_elmer.runtime.errors import UserError
 @pytest.mark.parametrize(
     ("arguments", "options"),
     [
-        (["--model=ELMER", "--dataset", "pydoc"], {"model": "ELMER", "dataset": "pydoc"}),
+        (["--model=ELMER", "--dataset", "apidoc"], {"model": "ELMER", "dataset": "apidoc"}),
         (["-m", "BART", "-d", "xsum"], {"model": "BART", "dataset": "xsum"}),
         (["--learning_rate", "3e-5"], {"learning_rate": 3e-5}),
         (["--learning_rate=1E+2"], {"learning_rate": 100.0}),
@@ -53,7 +53,7 @@ def test_command_line(arguments: list[str], options: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["pydoc"], "'pydoc' is no option"),
+        (["apidoc"], "'apidoc' is no option"),
         (["--seed"], "--seed needs a value"),
         (["--seed", "--model=BART"], "--seed needs a value"),
         (["--seed=1", "--seed=2"], "--seed is given twice"),

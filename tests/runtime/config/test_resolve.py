@@ -10,7 +10,7 @@ from textbox_elmer.runtime.config.properties import properties_folders
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.models.registry import MODELS
 
-DATASETS = ("pydoc", "samsum", "xsum", "cnndm", "squadqg", "coqaqg", "pc", "dd")
+DATASETS = ("apidoc", "samsum", "xsum", "cnndm", "squadqg", "coqaqg", "pc", "dd")
 
 
 @pytest.fixture
@@ -60,8 +60,8 @@ def test_names_may_come_from_any_layer(tmp_path: Path) -> None:
     file.write_text("model: T5\ndataset: xsum\n")
     config = resolve_config(config_file_list=[file])
     assert (config.model, config.dataset, config["tgt_len"]) == ("T5", "xsum", 64)
-    config = resolve_config("BART", config_file_list=[file], command_line={"dataset": "pydoc"})
-    assert (config.model, config.dataset) == ("BART", "pydoc")
+    config = resolve_config("BART", config_file_list=[file], command_line={"dataset": "apidoc"})
+    assert (config.model, config.dataset) == ("BART", "apidoc")
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -77,9 +77,9 @@ def test_shipped_properties_resolve(model: str, dataset: str) -> None:
 
 
 def test_a_checkpoint_brings_its_own_sizes(tmp_path: Path) -> None:
-    scratch = resolve_config("ELMER", "pydoc")
+    scratch = resolve_config("ELMER", "apidoc")
     assert scratch.model_fields()["d_model"] == 128
-    loaded = resolve_config("ELMER", "pydoc", None, None, {"model_path": "some/where", "exit_mode": "hard"})
+    loaded = resolve_config("ELMER", "apidoc", None, None, {"model_path": "some/where", "exit_mode": "hard"})
     assert loaded.model_fields() == {"exit_mode": "hard"}
     loaded.save(tmp_path / "config.yaml")
     assert resolve_config(config_file_list=[tmp_path / "config.yaml"]).model_fields() == {"exit_mode": "hard"}
@@ -127,12 +127,12 @@ LEFT_OUT += ("is_chinese_task", "lightweight_tuning")
 )
 def test_value_mistakes(key: str, value: object, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        resolve_config("ELMER", "pydoc", None, None, {key: value})
+        resolve_config("ELMER", "apidoc", None, None, {key: value})
 
 
 def test_values_take_their_keys_kind() -> None:
     typed = {"epochs": "3", "learning_rate": "1e-3", "metrics": "rouge", "optimizer": "AdamW", "quick_test": True}
-    config = resolve_config("BART", "pydoc", None, typed)
+    config = resolve_config("BART", "apidoc", None, typed)
     assert {key: config[key] for key in typed} == {
         "epochs": 3,
         "learning_rate": 0.001,
@@ -162,25 +162,25 @@ def test_values_take_their_keys_kind() -> None:
 def test_file_mistakes(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "bad.yaml").write_bytes(content)
     with pytest.raises(UserError, match=message):
-        resolve_config("BART", "pydoc", [tmp_path / "bad.yaml"])
+        resolve_config("BART", "apidoc", [tmp_path / "bad.yaml"])
 
 
 def test_missing_names_and_files() -> None:
     with pytest.raises(UserError, match="cannot be read"):
-        resolve_config("BART", "pydoc", ["nowhere.yaml"])
+        resolve_config("BART", "apidoc", ["nowhere.yaml"])
     with pytest.raises(UserError, match="No dataset is named"):
         resolve_config("BART")
     with pytest.raises(UserError, match=r"no model called 'BRAT'.* Did you mean BART"):
-        resolve_config("BRAT", "pydoc")
+        resolve_config("BRAT", "apidoc")
 
 
 def test_mistakes_in_python() -> None:
     with pytest.raises(UserError, match=r"Unknown option learning_rat \(config_dict\): did you mean learning_rate\?"):
-        resolve_config("BART", "pydoc", None, {"learning_rat": 1})
+        resolve_config("BART", "apidoc", None, {"learning_rat": 1})
     with pytest.raises(UserError, match="Unknown option 5"):
-        resolve_config("BART", "pydoc", None, {5: 1})
+        resolve_config("BART", "apidoc", None, {5: 1})
     with pytest.raises(UserError, match=r"d_model holds <object .*\(config_dict\)"):
-        resolve_config("BART", "pydoc", None, {"d_model": object()})
+        resolve_config("BART", "apidoc", None, {"d_model": object()})
 
 
 def test_an_own_overall_file_that_lacks_something(folders: Path) -> None:
@@ -191,19 +191,19 @@ def test_an_own_overall_file_that_lacks_something(folders: Path) -> None:
 
 def test_textbox_keys_that_ask_for_nothing_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "theirs.yaml").write_text("efficient_methods: []\nefficient_kwargs: {}\npretrain_task: disabled\n")
-    config = resolve_config("BART", "pydoc", [tmp_path / "theirs.yaml"], {"email": None}, {"multi_seed": False})
+    config = resolve_config("BART", "apidoc", [tmp_path / "theirs.yaml"], {"email": None}, {"multi_seed": False})
     assert config["efficient_methods"] == []
 
 
 def test_null_for_a_name_does_not_hide_it() -> None:
-    assert resolve_config("BART", "pydoc", None, None, {"model": None, "dataset": None}).dataset == "pydoc"
+    assert resolve_config("BART", "apidoc", None, None, {"model": None, "dataset": None}).dataset == "apidoc"
 
 
 def test_command_line_names_its_config_files(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("seed: 1\nepochs: 7\n")
     (tmp_path / "b.yaml").write_text("seed: 2\n")
     options = {"config_files": [str(tmp_path / "b.yaml")], "debug": True}
-    config = resolve_config("BART", "pydoc", [tmp_path / "a.yaml"], None, options)
+    config = resolve_config("BART", "apidoc", [tmp_path / "a.yaml"], None, options)
     assert (config["seed"], config["epochs"]) == (2, 7)
     assert "config_files" not in config
     assert "debug" not in config
@@ -223,7 +223,7 @@ def test_command_line_names_its_config_files(tmp_path: Path) -> None:
 )
 def test_text_in_files_is_taken_as_written(tmp_path: Path, text: str, key: str, value: object) -> None:
     (tmp_path / "mine.yaml").write_text(text + "\n")
-    config = resolve_config("BART", "pydoc", [tmp_path / "mine.yaml"])
+    config = resolve_config("BART", "apidoc", [tmp_path / "mine.yaml"])
     assert key in config
     assert config[key] == value
 
@@ -231,7 +231,7 @@ def test_text_in_files_is_taken_as_written(tmp_path: Path, text: str, key: str, 
 def test_values_given_in_python_are_copied() -> None:
     generation = {"stops": (1, 2)}
     given = {"generation_kwargs": generation, "data_path": PurePosixPath("some/where"), "epochs": 2.0}
-    config = resolve_config("BART", "pydoc", None, given)
+    config = resolve_config("BART", "apidoc", None, given)
     generation["stops"] = None
     assert config["generation_kwargs"] == {"stops": [1, 2]}
     assert config["data_path"] == "some/where"
@@ -240,18 +240,18 @@ def test_values_given_in_python_are_copied() -> None:
 
 def test_sizes_that_the_user_gives_stay_with_a_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("d_model: 64\n")
-    config = resolve_config("bart", "pydoc", [tmp_path / "mine.yaml"], {"model_path": "x", "dropout": 0.2})
+    config = resolve_config("bart", "apidoc", [tmp_path / "mine.yaml"], {"model_path": "x", "dropout": 0.2})
     assert config.model_fields() == {"d_model": 64, "dropout": 0.2}
 
 
 def test_keys_of_a_config_file_are_known(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("my_note: hello\n")
-    config = resolve_config("BART", "pydoc", [tmp_path / "mine.yaml"], None, {"my_note": "changed"})
+    config = resolve_config("BART", "apidoc", [tmp_path / "mine.yaml"], None, {"my_note": "changed"})
     assert config["my_note"] == "changed"
 
 
 def test_shown_configuration_has_textbox_headings() -> None:
-    text = format_config(resolve_config("ELMER", "pydoc"))
+    text = format_config(resolve_config("ELMER", "apidoc"))
     assert [line for line in text.splitlines() if not line.startswith(" ")] == [
         "General:",
         "Training:",

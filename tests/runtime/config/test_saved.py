@@ -84,7 +84,7 @@ def test_the_rate_of_adafactor_is_the_one_shown_and_saved(options: dict[str, Any
 
 
 def test_nothing_half_written_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = resolve_config("BART", "pydoc")
+    config = resolve_config("BART", "apidoc")
     config.save(tmp_path / "config.yaml")
     before = (tmp_path / "config.yaml").read_bytes()
 
@@ -93,6 +93,6 @@ def test_nothing_half_written_on_a_full_disk(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match="No space"):
-        resolve_config("BART", "pydoc", None, {"seed": 1}).save(tmp_path / "config.yaml")
+        resolve_config("BART", "apidoc", None, {"seed": 1}).save(tmp_path / "config.yaml")
     assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
     assert (tmp_path / "config.yaml").read_bytes() == before

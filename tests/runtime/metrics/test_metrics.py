@@ -73,7 +73,7 @@ def test_nist_with_unlike_references() -> None:
 def test_what_a_configuration_leaves_open_has_textbox_defaults() -> None:
     generated, references = FIGURES["generated"]["multi"], FIGURES["references"]["multi"]
     assert evaluate(generated, references) == evaluate(generated, references, FIGURES["defaults"])
-    unset = dict.fromkeys([*FIGURES["defaults"], "metrics", "remove_punc"]) | {"learning_rate": 1, "dataset": "pydoc"}
+    unset = dict.fromkeys([*FIGURES["defaults"], "metrics", "remove_punc"]) | {"learning_rate": 1, "dataset": "apidoc"}
     assert evaluate(generated, references, unset) == evaluate(generated, references)
     assert metric_names(unset) == ["bleu-1", "bleu-2", "bleu-3", "bleu-4"]
     one = evaluate(generated, references, {"metrics": "distinct"})

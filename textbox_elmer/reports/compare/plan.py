@@ -58,7 +58,7 @@ def read_plan(options: Mapping[str, Any]) -> Plan:
     own = {key: given.pop(key, None) for key in OWN}
     for key in ("models", "dataset"):
         if own[key] is None:
-            raise UserError(f"`compare` needs --{key}: compare --models ELMER,BART --dataset=pydoc.")
+            raise UserError(f"`compare` needs --{key}: compare --models ELMER,BART --dataset=apidoc.")
     for key in (
         "model",
         "seed",

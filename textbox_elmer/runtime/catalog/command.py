@@ -1,4 +1,4 @@
-"""The command `data`: list, get, check, import and distill datasets, and build `pydoc`."""
+"""The command `data`: list, get, check, import and distill datasets, and build `apidoc`."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from textbox_elmer.runtime.catalog.apidoc import build_apidoc
 from textbox_elmer.runtime.catalog.checking import check_dataset
 from textbox_elmer.runtime.catalog.getting import get_dataset
 from textbox_elmer.runtime.catalog.importing import import_table
 from textbox_elmer.runtime.catalog.listing import list_datasets
 from textbox_elmer.runtime.config import split_command_line
-from textbox_elmer.runtime.data.pydoc import build_pydoc
 from textbox_elmer.runtime.distillation.distill import distill_dataset
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.logs import log_to_console
@@ -64,9 +64,9 @@ def _import(arguments: Sequence[str]) -> None:
     print(import_table(table, "file" in options, options["source"], options["target"], _data_path(options), name))
 
 
-def _pydoc(arguments: Sequence[str]) -> None:
-    _, options = _read("pydoc", arguments, 0, "data_path")
-    print(build_pydoc(_data_path(options) / "pydoc"))
+def _apidoc(arguments: Sequence[str]) -> None:
+    _, options = _read("apidoc", arguments, 0, "data_path")
+    print(build_apidoc(_data_path(options)))
 
 
 def _distill(arguments: Sequence[str]) -> None:
@@ -86,7 +86,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "get": _get,
     "check": _check,
     "import": _import,
-    "pydoc": _pydoc,
+    "apidoc": _apidoc,
     "distill": _distill,
 }
 

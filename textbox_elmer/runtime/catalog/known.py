@@ -12,6 +12,9 @@ from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.suggest import nearest
 
 OWNER = "RUCAIBox"
+# Not of TextBox: `data apidoc` makes both out of an installed package.
+APIDOC, APIDOC_PROSE = "apidoc", "apidoc-prose"
+MADE_HERE = (APIDOC, APIDOC_PROSE)
 
 
 @dataclass(frozen=True)

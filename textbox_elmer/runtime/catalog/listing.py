@@ -5,9 +5,7 @@ from pathlib import Path
 from rich.table import Table
 
 from textbox_elmer.runtime.catalog.counting import SPLITS, count_examples
-from textbox_elmer.runtime.catalog.known import DATASETS, KnownDataset, known_dataset
-
-MADE_HERE = "pydoc"
+from textbox_elmer.runtime.catalog.known import APIDOC, DATASETS, MADE_HERE, KnownDataset, known_dataset
 
 
 def list_datasets(data_path: Path) -> Table:
@@ -24,8 +22,8 @@ def list_datasets(data_path: Path) -> Table:
                 _add(table, known.name, present[spellings[0]] if spellings else None, _how(known))
     others = {name: path for name, path in present.items() if known_dataset(name) is None}
     _add_heading(table, "Others")
-    for name in dict.fromkeys([MADE_HERE, *others]):
-        _add(table, name, others.get(name), f"data {name}" if name == MADE_HERE else "")
+    for name in dict.fromkeys([*MADE_HERE, *others]):
+        _add(table, name, others.get(name), f"data {APIDOC}" if name in MADE_HERE else "")
     return table
 
 

@@ -115,7 +115,7 @@ def resolve_config(
     for key in ("model", "dataset"):
         if not isinstance(named.get(key), str):
             slip = nearest(key, [typo for typo in named if typo not in KEYS])
-            hint = f"did you mean --{key} by --{slip}?" if slip else "e.g. --model=ELMER --dataset=pydoc."
+            hint = f"did you mean --{key} by --{slip}?" if slip else "e.g. --model=ELMER --dataset=apidoc."
             raise UserError(f"No {key} is named: give --{key}=…, {hint}")
     spec = find_model(named["model"])
     found = (find_property_file("", "overall"), find_property_file("model", *spec.names))

@@ -4,12 +4,11 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from textbox_elmer.runtime.catalog.known import DATASETS, known_dataset
+from textbox_elmer.runtime.catalog.known import APIDOC, DATASETS, MADE_HERE, known_dataset
 from textbox_elmer.runtime.data.reading import parse_line, read_lines
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.suggest import nearest
 
-GENERATED = "pydoc"
 QUICK_TEST_EXAMPLES = 32
 
 
@@ -50,8 +49,8 @@ def find_dataset(data_path: str | Path, dataset: str) -> Path:
 def _how_to_come_by(dataset: str, data_path: str | Path) -> str | None:
     """Return what to do about a dataset that is not here, or None for one that nobody but the user knows."""
     known = known_dataset(dataset)
-    if dataset == GENERATED:
-        verb, command = "make", f"data {GENERATED}"
+    if dataset in MADE_HERE:
+        verb, command = "make", f"data {APIDOC}"
     elif known and known.archive:
         verb, command = "get", f"data get {dataset}"
     else:

@@ -9,7 +9,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from textbox_elmer.model import ElmerForConditionalGeneration
-from textbox_elmer.runtime.data.folder import GENERATED
+from textbox_elmer.runtime.catalog.known import APIDOC
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.export.check import Comparison, Sources, compare, dataset_sources, made_up_sources
 from textbox_elmer.runtime.export.checkpoint import STATIC_MODES, load_checkpoint
@@ -45,7 +45,7 @@ class ExportOptions:
         int8: whether each graph gets an int8 version beside it.
         exit_mode: "soft" or "last"; None: the checkpoint's own.
         tokenizer_path: None: the checkpoint's folder.
-        dataset: whose test examples the check reads; None: `pydoc` where it is, else random ids.
+        dataset: whose test examples the check reads; None: `apidoc` where it is, else random ids.
         data_path: the folder of datasets.
     """
 
@@ -145,10 +145,10 @@ def _sources(
     options: ExportOptions, model: ElmerForConditionalGeneration, tokenizer: PreTrainedTokenizerBase
 ) -> Sources:
     dataset, positions = options.dataset, model.config.max_position_embeddings
-    if dataset is None and (Path(options.data_path) / GENERATED).is_dir():
-        dataset = GENERATED
+    if dataset is None and (Path(options.data_path) / APIDOC).is_dir():
+        dataset = APIDOC
     if dataset is None:
-        print("There is no dataset pydoc here: checking on made-up sources (give --dataset=… for real ones).")
+        print("There is no dataset apidoc here: checking on made-up sources (give --dataset=… for real ones).")
         return made_up_sources(model.config.vocab_size, positions)
     return dataset_sources(dataset, options.data_path, tokenizer, positions)
 
