@@ -52,7 +52,7 @@ def test_no_gradient_flows_through_the_copy() -> None:
 def test_hard_exit_leaves_at_the_first_confident_layer() -> None:
     layers, hidden, head = toy_layers(4), torch.randn(3, 5, 6), lambda h: 4 * h
     threshold = 0.6
-    left, exit_layers = leave_when_confident(layers, hidden, head, threshold)
+    left, exit_layers = leave_when_confident(layers, hidden, lambda states: entropy(head(states)), threshold)
     # The same rule, one token at a time and with nothing skipped.
     state, left_at = hidden, torch.full((3, 5), -1)
     for index, layer in enumerate(layers):

@@ -1,5 +1,6 @@
-"""ELMER's configuration: BART's fields and four of its own."""
+"""ELMER's configuration: BART's fields and its own."""
 
+import math
 from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
@@ -7,6 +8,8 @@ from transformers import BartConfig
 
 BART_MASK_TOKEN_ID = 50264
 DEFAULT_CANVAS_LENGTH = 64
+DEFAULT_CANVAS_SCALE = 4
+LEAST_SCALE, MOST_SCALE = 2, 8
 
 
 @strict
@@ -23,8 +26,20 @@ class ElmerConfig(BartConfig):
         gold_mixing: probability per position that soft training passes on the gold token instead of the prediction.
         mask_token_id: the id that fills the decoder's canvas. By default BART's `<mask>` (50264), or the vocabulary's
             last id when it has fewer words.
-        canvas_length: positions of the canvas that the model was trained with, `generate`'s default `max_length`. By
-            default 64, or all positions of a smaller model.
+        canvas_length: most tokens of a text that the model was trained with, `generate`'s default `max_length`. By
+            default 64, or as many as a smaller model's canvas has room for.
+        alignment: how canvas positions and a text's tokens belong together. `"position"` (the paper): position t writes
+            token t. `"dag"` (arXiv 2205.07459): positions are the vertices of a directed acyclic graph, a text is a
+            path through it. `"ctc"` (Graves et al. 2006): positions write tokens or blanks, repeats are collapsed; the
+            blank is `mask_token_id`.
+        canvas_scale: positions of the canvas per token of `canvas_length`: 1 for `"position"`, 2 to 8 (by default 4)
+            for the others, which need room to choose.
+        canvas_input: what the decoder reads. `"mask"` (the paper): `<mask>` everywhere. `"source"`: the encoder's
+            states, spread evenly over the canvas, are added to it (uniform copy, arXiv 1711.02281).
+        copy_source: whether every exit mixes its distribution with one over the source's tokens (pointer-generator,
+            arXiv 1704.04368).
+        normalize_before: layer norms before attention and feed-forward instead of behind them (pre-norm), and one at
+            the end of either stack. BART's order is behind; from random weights, before learns faster.
     """
 
     model_type = "elmer"
@@ -42,13 +57,24 @@ class ElmerConfig(BartConfig):
     gold_mixing: float | int = 0.3
     mask_token_id: int | None = None
     canvas_length: int | None = None
+    alignment: Literal["position", "dag", "ctc"] = "position"
+    canvas_scale: int | float | None = None
+    canvas_input: Literal["mask", "source"] = "mask"
+    copy_source: bool = False
+    normalize_before: bool = False
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
         if self.mask_token_id is None:
             self.mask_token_id = min(BART_MASK_TOKEN_ID, self.vocab_size - 1)
+        if self.canvas_scale is None:
+            self.canvas_scale = 1 if self.alignment == "position" else DEFAULT_CANVAS_SCALE
+        least, most = (1, 1) if self.alignment == "position" else (LEAST_SCALE, MOST_SCALE)
+        if not least <= self.canvas_scale <= most:
+            allowed = "1" if most == 1 else f"from {least} to {most}"
+            raise ValueError(f"canvas_scale is {allowed} for alignment={self.alignment}, not {self.canvas_scale}.")
         if self.canvas_length is None:
-            self.canvas_length = min(DEFAULT_CANVAS_LENGTH, self.max_position_embeddings)
+            self.canvas_length = min(DEFAULT_CANVAS_LENGTH, int(self.max_position_embeddings / self.canvas_scale))
         if not 0 <= self.gold_mixing <= 1:
             raise ValueError(f"gold_mixing is a probability between 0 and 1, not {self.gold_mixing}.")
         if self.exit_threshold < 0:
@@ -57,6 +83,10 @@ class ElmerConfig(BartConfig):
             raise ValueError(
                 f"mask_token_id {self.mask_token_id} lies outside the vocabulary of {self.vocab_size} tokens."
             )
+
+    def canvas_positions(self, length: int) -> int:
+        """Return how many positions the canvas for texts of up to `length` tokens has."""
+        return math.ceil(self.canvas_scale * length)
 
     @classmethod
     def get_config_dict(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> tuple[dict[str, Any], dict]:

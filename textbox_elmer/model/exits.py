@@ -53,11 +53,12 @@ def leave_at(layers: Sequence[Layer], hidden: Tensor, exit_layers: Tensor) -> Te
 
 
 def leave_when_confident(
-    layers: Sequence[Layer], hidden: Tensor, head: Layer, exit_threshold: float
+    layers: Sequence[Layer], hidden: Tensor, uncertainty: Callable[[Tensor], Tensor], exit_threshold: float
 ) -> tuple[Tensor, Tensor]:
     """Hard exit: a token leaves at the first layer whose prediction of it has an entropy below the threshold (nats).
 
-    Its state is copied up, and it is not predicted again; the last layer keeps the tokens still inside.
+    Its state is copied up, and it is not predicted again; the last layer keeps the tokens still inside. `uncertainty`
+    returns the entropies of states' predictions, `[batch, target_length]`.
 
     Returns:
         the states and the layer where each token left, `[batch, target_length]`.
@@ -68,8 +69,7 @@ def leave_when_confident(
     for index, layer in enumerate(layers):
         hidden = torch.where(inside[..., None], layer(hidden), hidden)
         if index < last:
-            leaving = inside.clone()
-            leaving[inside] = entropy(head(hidden[inside])) < exit_threshold
+            leaving = inside & (uncertainty(hidden) < exit_threshold)
             exit_layers[leaving] = index
             inside &= ~leaving
     return hidden, exit_layers

@@ -26,11 +26,13 @@ class Predictions(NamedTuple):
     Attributes:
         tokens: the predicted ids.
         exit_layers: the layer (from 0) that each came from.
+        settled_layers: the layer since which each token has been predicted.
         probabilities: of the tokens where they left, if they were asked for.
     """
 
     tokens: Tensor
     exit_layers: Tensor
+    settled_layers: Tensor
     probabilities: Tensor | None
 
 
@@ -53,14 +55,29 @@ def predict_soft(
     concat_head: Callable[[Tensor], Tensor],
 ) -> Predictions:
     """Soft exit: every layer predicts all tokens and hands its prediction to the next layer."""
-    first = FIRST_POSITIONS
-    for index, layer in enumerate(layers[:-1]):
+    first, predicted = FIRST_POSITIONS, []
+    for layer in layers[:-1]:
         hidden = layer(hidden)
-        tokens = off_ramp.best(hidden, with_bias=False)
-        hidden = concat_head(torch.cat([hidden, embed(tokens)], dim=-1))
-        if index == len(layers) - 2 and _on_cpu(hidden):
-            first = MARGIN + int(lengths(tokens, eos_token_id).max())
-    return _at_the_last(layers, hidden, off_ramp, eos_token_id, scored, first)
+        predicted.append(off_ramp.best(hidden, with_bias=False))
+        hidden = concat_head(torch.cat([hidden, embed(predicted[-1])], dim=-1))
+    if predicted and _on_cpu(hidden):
+        first = MARGIN + int(lengths(predicted[-1], eos_token_id).max())
+    found = _at_the_last(layers, hidden, off_ramp, eos_token_id, scored, first)
+    return found._replace(settled_layers=settled(predicted, found.tokens))
+
+
+def settled(predicted: Sequence[Tensor], tokens: Tensor) -> Tensor:
+    """Return the layer since which a position has written the same token, `[batch, m]`.
+
+    Args:
+        predicted: what each layer before the last predicts, `[batch, m]` or longer each.
+        tokens: what the last one does, `[batch, m]`.
+    """
+    layers, still = torch.full_like(tokens, len(predicted)), torch.ones_like(tokens, dtype=torch.bool)
+    for index in range(len(predicted) - 1, -1, -1):
+        still = still & (predicted[index][:, : tokens.shape[1]] == tokens)
+        layers = torch.where(still, index, layers)
+    return layers
 
 
 def _at_the_last(
@@ -83,7 +100,7 @@ def _at_the_last(
         begin, end = end, min(2 * end, length)
     written = torch.cat(tokens, 1)
     exit_layers = torch.full_like(written, len(layers) - 1)
-    return Predictions(written, exit_layers, torch.cat(probabilities, 1) if scored else None)
+    return Predictions(written, exit_layers, exit_layers, torch.cat(probabilities, 1) if scored else None)
 
 
 def predict_when_confident(
@@ -127,7 +144,7 @@ def predict_when_confident(
             inside = inside & (places < ends + trim_margin)
         if not wanted.any():
             break
-    return Predictions(tokens, exit_layers, probabilities if scored else None)
+    return Predictions(tokens, exit_layers, exit_layers, probabilities if scored else None)
 
 
 def advance(layer: CanvasLayer, hidden: Tensor, inside: Tensor) -> Tensor:

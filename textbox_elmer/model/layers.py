@@ -1,4 +1,4 @@
-"""BART's transformer layers (post-norm, learned positions), with a decoder that attends in both directions."""
+"""BART's transformer layers (learned positions; post-norm, or pre-norm), with a bidirectional decoder."""
 
 import math
 from collections.abc import Callable
@@ -81,8 +81,11 @@ class Attention(nn.Module):
         return self.out_proj(attended.transpose(1, 2).flatten(2))
 
 
-class PostNormLayer(nn.Module):
-    """What encoder and decoder layers share: self-attention and feed-forward, each added and then normalised."""
+class TransformerLayer(nn.Module):
+    """What encoder and decoder layers share: self-attention and feed-forward, each added to what it reads.
+
+    The sum is normalised (BART's order), or with `normalize_before` what they read is.
+    """
 
     def __init__(self, config: ElmerConfig, heads: int, inner: int) -> None:
         super().__init__()
@@ -94,18 +97,31 @@ class PostNormLayer(nn.Module):
         self.activation = ACT2FN[config.activation_function]
         self.dropout = nn.Dropout(config.dropout)
         self.activation_dropout = nn.Dropout(config.activation_dropout)
+        self.normalize_before = config.normalize_before
+
+    def add(self, hidden: Tensor, norm: nn.LayerNorm, part: Callable[[Tensor], Tensor]) -> Tensor:
+        """Add what a part of the layer makes of the states, with its norm where the configuration has it."""
+        if self.normalize_before:
+            return hidden + self.dropout(part(norm(hidden)))
+        return norm(hidden + self.dropout(part(hidden)))
+
+    def remember_self(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the states' own keys and values, each `[batch, heads, length, width / heads]`."""
+        return self.self_attn.remember(self.self_attn_layer_norm(hidden) if self.normalize_before else hidden)
 
     def attend_self(self, queries: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
         """Let states `[batch, length, width]`, or some of them, attend to all, in both directions."""
-        return self.self_attn_layer_norm(queries + self.dropout(self.self_attn(queries, memory, mask)))
+        return self.add(queries, self.self_attn_layer_norm, lambda states: self.self_attn(states, memory, mask))
 
     def feed_forward(self, hidden: Tensor) -> Tensor:
         """Map each state `[..., width]` by itself."""
-        inner = self.activation_dropout(self.activation(self.fc1(hidden)))
-        return self.final_layer_norm(hidden + self.dropout(self.fc2(inner)))
+        return self.add(hidden, self.final_layer_norm, self._inner)
+
+    def _inner(self, hidden: Tensor) -> Tensor:
+        return self.fc2(self.activation_dropout(self.activation(self.fc1(hidden))))
 
 
-class EncoderLayer(PostNormLayer):
+class EncoderLayer(TransformerLayer):
     """Self-attention and feed-forward."""
 
     def __init__(self, config: ElmerConfig) -> None:
@@ -113,10 +129,10 @@ class EncoderLayer(PostNormLayer):
 
     def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
         """Map states `[batch, source_length, width]` to the next layer's."""
-        return self.feed_forward(self.attend_self(hidden, self.self_attn.remember(hidden), mask))
+        return self.feed_forward(self.attend_self(hidden, self.remember_self(hidden), mask))
 
 
-class DecoderLayer(PostNormLayer):
+class DecoderLayer(TransformerLayer):
     """Self-attention over the whole canvas (no causal mask), attention to the source, feed-forward."""
 
     def __init__(self, config: ElmerConfig) -> None:
@@ -126,7 +142,7 @@ class DecoderLayer(PostNormLayer):
 
     def remember(self, hidden: Tensor, encoder_states: Tensor) -> Memory:
         """Return the keys and values of the canvas's states and of the source's."""
-        return self.self_attn.remember(hidden), self.encoder_attn.remember(encoder_states)
+        return self.remember_self(hidden), self.encoder_attn.remember(encoder_states)
 
     def forward(
         self, queries: Tensor, memory: Memory, encoder_mask: Tensor | None, canvas_mask: Tensor | None = None
@@ -134,12 +150,14 @@ class DecoderLayer(PostNormLayer):
         """Map the canvas's states, or some of them, `[batch, m, width]` to the next layer's."""
         canvas, source = memory
         queries = self.attend_self(queries, canvas, canvas_mask)
-        attended = self.encoder_attn(queries, source, encoder_mask)
-        return self.feed_forward(self.encoder_attn_layer_norm(queries + self.dropout(attended)))
+        queries = self.add(
+            queries, self.encoder_attn_layer_norm, lambda states: self.encoder_attn(states, source, encoder_mask)
+        )
+        return self.feed_forward(queries)
 
 
-class Embedder(nn.Module):
-    """Token and position embeddings, normalised: where a stack of layers begins."""
+class Stack(nn.Module):
+    """Where a stack of layers begins and ends: token and position embeddings, normalised, and the last norm."""
 
     def __init__(self, config: ElmerConfig, embed_tokens: nn.Embedding) -> None:
         super().__init__()
@@ -148,14 +166,18 @@ class Embedder(nn.Module):
         self.layernorm_embedding = nn.LayerNorm(config.d_model)
         self.embedding_dropout = nn.Dropout(config.dropout)
         self.embed_scale = math.sqrt(config.d_model) if config.scale_embedding else 1.0
+        # Pre-norm layers hand on sums that grow; BART's are normalised already.
+        self.layer_norm = nn.LayerNorm(config.d_model) if config.normalize_before else nn.Identity()
 
-    def embed(self, ids: Tensor) -> Tensor:
-        """Embed ids `[batch, length]` into `[batch, length, width]`."""
+    def embed(self, ids: Tensor, added: Tensor | None = None) -> Tensor:
+        """Embed ids `[batch, length]` into `[batch, length, width]`, with more of that shape `added` to them."""
         hidden = self.embed_tokens(ids) * self.embed_scale + self.embed_positions(ids.shape[1])
+        if added is not None:
+            hidden = hidden + added
         return self.embedding_dropout(self.layernorm_embedding(hidden))
 
 
-class Encoder(Embedder):
+class Encoder(Stack):
     """The bidirectional encoder, BART's."""
 
     def __init__(self, config: ElmerConfig, embed_tokens: nn.Embedding) -> None:
@@ -167,7 +189,7 @@ class Encoder(Embedder):
         hidden = self.embed(input_ids)
         for layer in self.layers:
             hidden = layer(hidden, mask)
-        return hidden
+        return self.layer_norm(hidden)
 
 
 @dataclass(frozen=True)
@@ -189,7 +211,7 @@ class CanvasLayer:
         return lambda queries: self.layer(queries, memory, self.encoder_mask, self.canvas_mask)
 
 
-class Decoder(Embedder):
+class Decoder(Stack):
     """The canvas's embeddings and layers. Which layer predicts what is decided in `exits`."""
 
     def __init__(self, config: ElmerConfig, embed_tokens: nn.Embedding) -> None:

@@ -12,6 +12,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F
 
 from .canvas import IGNORED
+from .losses import losses_by_exit_layer
 from .off_ramp import OffRamp
 
 LOGITS_AT_A_TIME = 2**22  # 16 MB in float32
@@ -99,6 +100,14 @@ class LossHead:
     def means(self) -> Tensor:
         """Return each exit's mean loss over the labels, in nats, `[exits]`; 0 where there are none."""
         return torch.stack([losses.sum() for losses in self.losses]) / max(len(self.labels), 1)
+
+    def means_by_layer(self, exit_layers: Tensor, layers: int) -> Tensor:
+        """Return the mean loss of the tokens that left at each layer, `[layers]`; NaN where none did.
+
+        Args:
+            exit_layers: the layer where each token left, `[batch, target_length]`.
+        """
+        return losses_by_exit_layer(self.losses[0], exit_layers[self.counted], layers)
 
     def loss(self) -> Tensor:
         """Return the mean over exits and labelled tokens, in nats, with the gradient that has been formed."""

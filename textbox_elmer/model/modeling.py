@@ -1,6 +1,5 @@
 """ELMER as a Hugging Face model: loading and saving, training losses, and decoding."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,20 +11,28 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 
-from .canvas import ignore_padding, lay_canvas
+from .aligned_loss import AlignedLoss
+from .alignment import ALIGNMENTS
+from .canvas import IGNORED, ignore_padding, lay_canvas
 from .configuration import ElmerConfig
-from .decoding import NO_LAYER, kept_tokens, pack_left
-from .exits import leave_at, leave_last, leave_soft, leave_when_confident
-from .inference import Predictions, predict_last, predict_soft, predict_when_confident
-from .layers import CanvasLayer, Decoder, Encoder, additive_mask
+from .dag import NO_VERTEX
+from .decoding import NO_LAYER, pack_left
+from .emissions import EmissionHead
+from .exits import entropy, leave_at, leave_last, leave_soft, leave_when_confident
+from .generation_options import GenerationOptions, refuse_unknown
+from .glancing import Glance
+from .inference import predict_last, predict_soft, predict_when_confident
+from .layers import Decoder, Encoder, additive_mask
+from .links import Links
 from .loss_head import LossHead
-from .losses import losses_by_exit_layer
-from .off_ramp import OffRamp
+from .off_ramp import EXCLUDED, OffRamp
 from .packing import Linear, packed
+from .pointer import Pointer
+from .reading import CanvasHead, read_last, read_soft, read_when_confident
 from .screening import Screen, screen_pays
+from .source import Source
 from .trimming import predict_soft_trimmed
-
-EXIT_MODES = ("soft", "hard", "last")
+from .writing import Writing, write_by_beam, write_in_order, write_path, write_predictions, write_without_blanks
 
 
 @dataclass
@@ -34,10 +41,11 @@ class ElmerOutput(ModelOutput):
 
     Attributes:
         loss: the training loss, given labels.
-        logits: each token's prediction where it left, `[batch, target_length, vocabulary]`, if asked for.
-        exit_losses: mean cross-entropy per exit, given labels: of all tokens for soft exit, `[decoder_layers]`; of the
+        logits: each position's prediction where it left, `[batch, canvas, vocabulary]`, if asked for; log-probabilities
+            of head and source together from a model that copies.
+        exit_losses: mean loss per token and exit, given labels: of all tokens for soft exit, `[decoder_layers]`; of the
             tokens that left at each layer otherwise, `[decoder_layers]`, NaN where none did. One entry for `"last"`.
-        exit_layers: the layer where each token left, `[batch, target_length]`.
+        exit_layers: the layer where each canvas position left, `[batch, canvas]`.
         encoder_last_hidden_state: `[batch, source_length, width]`.
     """
 
@@ -55,11 +63,18 @@ class ElmerGeneration(ModelOutput):
     Attributes:
         sequences: the token ids, ending in eos where the model ended the text, then padding.
         exit_layers: the layer (from 0) that each token came from; -1 at padding.
+        settled_layers: the layer since which its position has predicted this token, which soft exit tells and the
+            others take for the exit layer; -1 at padding.
+        vertices: the canvas position that each token came from, under a graph the path through it; -1 at padding.
+        copied: whether the token came from the source rather than from the vocabulary; False at padding.
         scores: the probability of each token at its exit; 0 at padding.
     """
 
     sequences: Tensor | None = None
     exit_layers: Tensor | None = None
+    settled_layers: Tensor | None = None
+    vertices: Tensor | None = None
+    copied: Tensor | None = None
     scores: Tensor | None = None
 
 
@@ -107,6 +122,8 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         self.model = ElmerModel(config)
         self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
         self.concat_head = ConcatHead(config.d_model)
+        self.links = Links(config) if config.alignment == "dag" else None
+        self.pointer = Pointer(config) if config.copy_source else None
         self._screen: Screen | None = None
         self.register_buffer("final_logits_bias", torch.zeros(1, config.vocab_size))
         self.post_init()
@@ -145,10 +162,24 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             the encoder's states `[batch, source_length, width]` and the additive mask over them that attention takes.
             Without `attention_mask`, what equals `pad_token_id` is padding.
         """
+        source = self._read_source(input_ids, attention_mask)
+        return source.states, source.mask
+
+    def _read_source(self, input_ids: Tensor, attention_mask: Tensor | None) -> Source:
         if attention_mask is None:
             attention_mask = input_ids != self.config.pad_token_id
         mask = additive_mask(attention_mask, self.model.shared.weight.dtype)
-        return self.model.encoder(input_ids, mask), mask
+        states = self.model.encoder(input_ids, mask)
+        pointer = None
+        if self.pointer is not None:
+            words = (attention_mask != 0) & ~torch.isin(input_ids, input_ids.new_tensor(self._special_ids()))
+            pointer = self.pointer.over_source(input_ids, states, words)
+        return Source(states, mask, attention_mask, pointer)
+
+    def _special_ids(self) -> list[int]:
+        """Return the ids that are no words: they stand at a graph's ends alone, and nobody copies them."""
+        config = self.config
+        return [config.bos_token_id, config.eos_token_id, config.pad_token_id, config.mask_token_id]
 
     def forward(
         self,
@@ -159,6 +190,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         decoder_input_ids: Tensor | None = None,
         decoder_attention_mask: Tensor | None = None,
         label_smoothing: float = 0.0,
+        glancing: float = 0.0,
         return_logits: bool = True,
         return_dict: bool = True,
     ) -> ElmerOutput | tuple:
@@ -169,93 +201,163 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             attention_mask: 1 for tokens, 0 for padding, `[batch, source_length]`.
             labels: targets without their leading bos, ending in eos, `[batch, target_length]`; padding is
                 `pad_token_id` or -100, both ignored.
-            exit_layers: the layer (from 0) where each token leaves, `[batch, target_length]`: layer permutation
+            exit_layers: the layer (from 0) where each canvas position leaves, `[batch, canvas]`: layer permutation
                 language modeling, section 3.3 of the paper, whatever `exit_mode` says.
-            decoder_input_ids: the canvas, `[batch, target_length]`; by default one of the labels' length (or
-                `exit_layers`'s, or `config.canvas_length`).
-            decoder_attention_mask: 1 on each text's own canvas, 0 beyond it, `[batch, target_length]`, for canvases of
+            decoder_input_ids: the canvas, `[batch, canvas]`; by default `canvas_scale` positions for each of the
+                labels (or as many as `exit_layers` has, or for `config.canvas_length` tokens).
+            decoder_attention_mask: 1 on each text's own canvas, 0 beyond it, `[batch, canvas]`, for canvases of
                 different lengths in one batch.
-            label_smoothing: probability spread evenly over the vocabulary in the loss.
+            label_smoothing: probability spread evenly over the vocabulary in the loss; for one token a position alone.
+            glancing: in training, how many of the tokens that a first pass gets wrong the canvas of the second pass
+                shows, as a share (Qian et al. 2021). 0: there is one pass.
             return_logits: False leaves the logits out: the losses do without them, and a training step then never
-                holds `[batch, target_length, vocabulary]`.
+                holds `[batch, canvas, vocabulary]`.
 
         Raises:
-            ValueError: no source, a text or canvas longer than the model's positions, an exit layer that the decoder
-                does not have.
+            ValueError: no source, a text or canvas longer than the model's positions, a text longer than its canvas, an
+                exit layer that the decoder does not have.
         """
         if input_ids is None:
             raise ValueError("input_ids is missing: ELMER writes from a source.")
-        encoder_states, encoder_mask = self.encode(input_ids, attention_mask)
+        source = self._read_source(input_ids, attention_mask)
         if decoder_input_ids is None:
-            shaped = labels if labels is not None else exit_layers
-            length = self.config.canvas_length if shaped is None else shaped.shape[1]
-            decoder_input_ids = self._canvas(input_ids.shape[0], length)
+            decoder_input_ids = self._canvas(len(input_ids), self._canvas_length(labels, exit_layers))
         if labels is not None:
             labels = ignore_padding(labels, self.config.pad_token_id)
-        mode = self.config.exit_mode
-        if exit_layers is None and mode == "hard" and self.training:
+        if exit_layers is None and self.config.exit_mode == "hard" and self.training:
             # Training must meet copied states too, at every layer.
             exit_layers = torch.randint_like(decoder_input_ids, self.config.decoder_layers)
-        canvas_mask = None
-        if decoder_attention_mask is not None:
-            canvas_mask = additive_mask(decoder_attention_mask, encoder_states.dtype)
-        layers = self.model.decoder.over_source(encoder_states, encoder_mask, canvas_mask)
-        losses = None
-        if labels is not None:
-            exits = len(layers) if mode == "soft" and exit_layers is None else 1
-            losses = LossHead(self.lm_head.weight, self.final_logits_bias, labels, label_smoothing, exits)
-        states, left_at = self._decode(layers, decoder_input_ids, mode, exit_layers, labels, losses)
-        output = ElmerOutput(exit_layers=left_at, encoder_last_hidden_state=encoder_states)
+        canvas = _Canvas(decoder_input_ids, decoder_attention_mask, exit_layers)
+        shown = None
+        if labels is not None and glancing and self.training:
+            shown = self._glance(source, canvas, labels, glancing)
+        objective = None if labels is None else self._objective(source, canvas, labels, label_smoothing, shown)
+        states, left_at = self._decode(source, canvas, objective, labels, shown)
+        output = ElmerOutput(exit_layers=left_at, encoder_last_hidden_state=source.states)
         if return_logits:
-            output.logits = self._head(states)
-        if losses is not None:
-            losses.exit(states)
-            output.loss = losses.loss()
-            output.exit_losses = losses.means()
-            if exit_layers is not None or mode == "hard":
-                output.exit_losses = losses_by_exit_layer(losses.losses[0], left_at[losses.counted], len(layers))
+            output.logits = self._logits(states, source)
+        if objective is not None:
+            objective.exit(states)
+            output.loss = objective.loss()
+            output.exit_losses = objective.means().detach()
+            if exit_layers is not None or self.config.exit_mode == "hard":
+                output.exit_losses = objective.means_by_layer(left_at, self.config.decoder_layers)
         return output if return_dict else output.to_tuple()
 
-    def _head(self, states: Tensor) -> Tensor:
-        return self.lm_head(states) + self.final_logits_bias
+    def _canvas_length(self, labels: Tensor | None, exit_layers: Tensor | None) -> int:
+        if exit_layers is not None:
+            return exit_layers.shape[1]
+        return self.config.canvas_positions(self.config.canvas_length if labels is None else labels.shape[1])
 
     def _canvas(self, batch: int, length: int) -> Tensor:
         return lay_canvas(batch, length, self.config.bos_token_id, self.config.mask_token_id, self.device)
 
+    def _bias(self) -> Tensor:
+        """Return the head's bias, `[1, vocabulary]`: a graph's vertices write words alone."""
+        if self.links is None:
+            return self.final_logits_bias
+        ids = torch.tensor(self._special_ids(), device=self.final_logits_bias.device)
+        return self.final_logits_bias.index_fill(-1, ids, EXCLUDED)
+
+    def _logits(self, states: Tensor, source: Source) -> Tensor:
+        logits = self.lm_head(states) + self._bias()
+        return logits if source.pointer is None else source.pointer.mixed_log_probs(states, logits)
+
+    def _objective(
+        self, source: Source, canvas: "_Canvas", labels: Tensor, label_smoothing: float, shown: Glance | None
+    ) -> "LossHead | AlignedLoss":
+        """Return what the exits learn: of plain tokens a position, as `LossHead`, which is faster, else aligned."""
+        if self.config.alignment != "position" or source.pointer is not None:
+            if label_smoothing:
+                raise ValueError("label_smoothing is for alignment=position without copy_source: give 0.")
+            return self._aligned_loss(source, canvas, labels, shown)
+        if shown is not None:
+            labels = labels.masked_fill(shown.revealed, IGNORED)
+        exits = self.config.decoder_layers if self.config.exit_mode == "soft" and canvas.exit_layers is None else 1
+        return LossHead(self.lm_head.weight, self.final_logits_bias, labels, label_smoothing, exits)
+
+    def _aligned_loss(
+        self, source: Source, canvas: "_Canvas", labels: Tensor, shown: Glance | None = None
+    ) -> AlignedLoss:
+        config = self.config
+        alignment = ALIGNMENTS[config.alignment](labels, canvas.lengths, config.eos_token_id)
+        blank = config.mask_token_id if config.alignment == "ctc" else None
+        head = EmissionHead(self.lm_head.weight, self._bias().squeeze(0), alignment.targets, source.pointer, blank)
+        link = None if self.links is None else partial(self._transitions, canvas_lengths=canvas.lengths)
+        return AlignedLoss(alignment, head, link, shown)
+
+    def _transitions(self, states: Tensor, canvas_lengths: Tensor) -> Tensor:
+        return self.links(states, self.model.decoder.embed_positions(states.shape[1]), canvas_lengths)
+
+    @torch.no_grad()
+    def _glance(self, source: Source, canvas: "_Canvas", labels: Tensor, ratio: float) -> Glance:
+        """Write once without help, and choose what the second canvas shows."""
+        trial = self._aligned_loss(source, canvas, labels)
+        states, _ = self._decode(source, canvas, trial, labels)
+        trial.exit(states)
+        return trial.glance(ratio)
+
     def _decode(
         self,
-        layers: Sequence[CanvasLayer],
-        canvas: Tensor,
-        exit_mode: str,
-        exit_layers: Tensor | None,
+        source: Source,
+        canvas: "_Canvas",
+        objective: "LossHead | AlignedLoss | None",
         labels: Tensor | None,
-        losses: LossHead | None,
+        shown: Glance | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Run the decoder over a canvas `[batch, target_length]` under one of the exit rules of `exits`.
+        """Run the decoder over a canvas under one of the exit rules of `exits`.
 
         Returns:
-            each token's state where it left, and the layer where it did. `losses` gets the exits before the last.
+            each position's normalised state where it left, and the layer where it did. `objective` gets the exits
+            before the last.
         """
-        hidden, last = self.model.decoder.embed(canvas), len(layers) - 1
+        decoder, exit_mode, last = self.model.decoder, self.config.exit_mode, self.config.decoder_layers - 1
+        layers = decoder.over_source(source.states, source.mask, canvas.mask(source.states.dtype))
+        hidden = self._embed_canvas(source, canvas, labels, shown)
+        exit_layers = canvas.exit_layers
         if exit_layers is not None:
             if exit_layers.min() < 0 or exit_layers.max() > last:
                 raise ValueError(f"exit_layers must lie between 0 and {last}, the decoder's last layer.")
-            return leave_at(layers, hidden, exit_layers), exit_layers
+            return decoder.layer_norm(leave_at(layers, hidden, exit_layers)), exit_layers
         if exit_mode == "hard":
-            return leave_when_confident(layers, hidden, self._head, self.config.exit_threshold)
+
+            def uncertainty(hidden: Tensor) -> Tensor:
+                return entropy(self._logits(decoder.layer_norm(hidden), source))
+
+            states, exit_layers = leave_when_confident(layers, hidden, uncertainty, self.config.exit_threshold)
+            return decoder.layer_norm(states), exit_layers
         if exit_mode == "soft":
-            predict = self._predict if losses is None else losses.predict
-            embed = partial(self._embed_prediction, labels=labels)
-            states = leave_soft(layers, hidden, predict, embed, self.concat_head)
+            guess = partial(self._predict, source=source) if objective is None else objective.predict
+            # Which token is a position's own is known without looking only where each writes its own.
+            gold = labels if self.config.alignment == "position" else None
+            states = leave_soft(
+                layers,
+                hidden,
+                lambda hidden: guess(decoder.layer_norm(hidden)),
+                partial(self._embed_prediction, labels=gold),
+                self.concat_head,
+            )
         else:
             states = leave_last(layers, hidden)
-        return states, torch.full_like(canvas, last)
+        return decoder.layer_norm(states), torch.full_like(canvas.ids, last)
 
-    def _predict(self, states: Tensor) -> Tensor:
-        return self.lm_head(states).argmax(-1)
+    def _embed_canvas(self, source: Source, canvas: "_Canvas", labels: Tensor | None, shown: Glance | None) -> Tensor:
+        ids, added = canvas.ids, None
+        if self.config.canvas_input == "source":
+            added = source.spread(canvas.lengths, ids.shape[1])
+        if shown is not None:
+            ids = torch.where(shown.revealed, labels.gather(1, shown.places.clamp(min=0)), ids)
+            added = None if added is None else added.masked_fill(shown.revealed[..., None], 0.0)
+        return self.model.decoder.embed(ids, added)
+
+    def _predict(self, states: Tensor, source: Source) -> Tensor:
+        """Return the likeliest tokens, without the published model's bias, as the original implementation does."""
+        if self.links is None and source.pointer is None:
+            return self.lm_head(states).argmax(-1)
+        return self._logits(states, source).argmax(-1)
 
     def _embed_prediction(self, prediction: Tensor, labels: Tensor | None) -> Tensor:
-        """Embed predicted ids `[batch, target_length]`; in training, some gold ids in their place (gold mixing)."""
+        """Embed predicted ids `[batch, canvas]`; in training, some gold ids in their place (gold mixing)."""
         if self.training and labels is not None:
             gold = labels.where(labels >= 0, self.config.pad_token_id)
             mixed = torch.rand(labels.shape, device=labels.device) < self.config.gold_mixing
@@ -271,22 +373,30 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         exit_mode: str | None = None,
         exit_threshold: float | None = None,
         trim_margin: int | None = None,
+        decoding: str | None = None,
+        num_beams: int | None = None,
+        length_penalty: float | None = None,
         collapse_repeats: bool = True,
         return_dict_in_generate: bool = False,
         output_scores: bool = True,
         **unsupported: Any,
     ) -> Tensor | ElmerGeneration:
-        """Write a text for every source: one encoder pass, one decoder pass over a canvas of `max_length` positions.
+        """Write a text for every source: one encoder pass, one decoder pass over a canvas for `max_length` tokens.
 
         Args:
             input_ids: sources, `[batch, source_length]`.
             attention_mask: 1 for tokens, 0 for padding, `[batch, source_length]`.
-            max_length: positions of the canvas, so most tokens of a text; by default the length trained with
-                (`config.canvas_length`).
+            max_length: most tokens of a text, eos included; by default as many as in training
+                (`config.canvas_length`). The canvas has `config.canvas_scale` positions for each.
             exit_mode: `"soft"`, `"hard"` or `"last"`, by default the configuration's.
             exit_threshold: entropy in nats for `"hard"`, by default the configuration's.
             trim_margin: stop working on positions this many behind the end of text that a layer predicts (`"soft"`) or
                 that has left (`"hard"`): faster, but an approximation (`trimming`). By default none is left out.
+            decoding: how a graph is walked: `"lookahead"` (the default: the transition and the word where it leads that
+                are likeliest together), `"greedy"` (the likeliest transition), `"viterbi"` (the walk with the largest
+                mean log-probability a vertex) or `"beam"` (the text whose paths are likeliest together).
+            num_beams: beginnings of texts that `"beam"` keeps, by default 5.
+            length_penalty: `"beam"` compares log-probability / tokens ** length_penalty, by default 1.
             collapse_repeats: drop every token that equals its left neighbour, the usual fault of parallel decoding.
             return_dict_in_generate: return an `ElmerGeneration` with exit layers and scores.
             output_scores: leave the scores out of it if False: they take a pass of their own over the vocabulary.
@@ -295,75 +405,93 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             token ids `[batch, longest]`, cut at the first eos (which is kept) and padded, or an `ElmerGeneration`.
 
         Raises:
-            ValueError: an unknown mode, a canvas longer than the model's positions, or an option that only means
-                something for token-by-token decoding, which is named.
+            ValueError: an unknown mode or decoding, a canvas longer than the model's positions, or an option that means
+                nothing to this model or to parallel decoding, which is named.
         """
-        if unsupported:
-            raise ValueError(
-                f"generate() has no option {', '.join(sorted(unsupported))}: ELMER writes all tokens at once, so "
-                "options of token-by-token decoding (beams, sampling, n-gram blocking, …) mean nothing to it."
-            )
-        mode = exit_mode or self.config.exit_mode
-        if mode not in EXIT_MODES:
-            raise ValueError(f"exit_mode is one of {', '.join(EXIT_MODES)}, not {mode!r}.")
-        if exit_threshold is not None and exit_threshold < 0:
-            raise ValueError(f"exit_threshold is an entropy in nats, 0 or more, not {exit_threshold}.")
-        if trim_margin is not None and (mode == "last" or not isinstance(trim_margin, int) or trim_margin < 0):
-            raise ValueError(
-                f"trim_margin is a number of positions, 0 or more, for exit_mode soft or hard, not {trim_margin!r} for "
-                f"{mode}."
-            )
-        scored = return_dict_in_generate and output_scores
-        length = self.config.canvas_length if max_length is None else max_length
-        if not 1 <= length <= self.config.max_position_embeddings:
-            raise ValueError(
-                f"max_length {length} lies outside the decoder's 1 to {self.config.max_position_embeddings} positions."
-            )
+        options = GenerationOptions(
+            self.config, max_length, exit_mode, exit_threshold, trim_margin, decoding, num_beams, length_penalty
+        )
+        refuse_unknown(unsupported)
         was_training = self.training
         self.eval()
         try:
             with packed(self):
-                predictions = self._write(input_ids, attention_mask, length, mode, exit_threshold, trim_margin, scored)
+                scored = return_dict_in_generate and output_scores
+                writing = self._write(input_ids, attention_mask, options, collapse_repeats, scored)
         finally:
             self.train(was_training)
-        kept = kept_tokens(predictions.tokens, self.config.eos_token_id, collapse_repeats)
-        sequences = pack_left(predictions.tokens, kept, self.config.pad_token_id)
+        kept = writing.kept & (writing.kept.cumsum(-1) <= options.max_length)
+        sequences = pack_left(writing.tokens, kept, self.config.pad_token_id)
         if not return_dict_in_generate:
             return sequences
         return ElmerGeneration(
             sequences=sequences,
-            exit_layers=pack_left(predictions.exit_layers, kept, NO_LAYER),
-            scores=pack_left(predictions.probabilities, kept, 0.0) if scored else None,
+            exit_layers=pack_left(writing.exit_layers, kept, NO_LAYER),
+            settled_layers=pack_left(writing.settled_layers, kept, NO_LAYER),
+            vertices=pack_left(writing.vertices, kept, NO_VERTEX),
+            copied=pack_left(writing.copied, kept, False),
+            scores=pack_left(writing.probabilities, kept, 0.0) if scored else None,
         )
 
     def _write(
         self,
         input_ids: Tensor,
         attention_mask: Tensor | None,
-        length: int,
-        mode: str,
-        exit_threshold: float | None,
-        trim_margin: int | None,
+        options: GenerationOptions,
+        collapse_repeats: bool,
         scored: bool,
-    ) -> Predictions:
-        encoder_states, encoder_mask = self.encode(input_ids, attention_mask)
-        layers = self.model.decoder.over_source(encoder_states, encoder_mask)
-        hidden = self.model.decoder.embed(self._canvas(input_ids.shape[0], length))
-        run = (layers, hidden, self._off_ramp(), self.config.eos_token_id, scored)
-        if mode == "soft" and trim_margin is None:
-            return predict_soft(*run, self.model.shared, self.concat_head)
-        if mode == "soft":
-            return predict_soft_trimmed(*run, self.model.shared, self.concat_head, trim_margin)
-        if mode == "hard":
-            threshold = self.config.exit_threshold if exit_threshold is None else exit_threshold
-            return predict_when_confident(*run, threshold, trim_margin)
-        return predict_last(*run)
+    ) -> Writing:
+        source, config = self._read_source(input_ids, attention_mask), self.config
+        canvas = _Canvas(self._canvas(len(input_ids), config.canvas_positions(options.max_length)), None, None)
+        layers = self.model.decoder.over_source(source.states, source.mask)
+        hidden = self._embed_canvas(source, canvas, None, None)
+        off_ramp, embed = self._off_ramp(), self.model.shared
+        if config.alignment == "position" and source.pointer is None:
+            run = (layers, hidden, off_ramp, config.eos_token_id, scored)
+            if options.exit_mode == "soft" and options.trim_margin is None:
+                found = predict_soft(*run, embed, self.concat_head)
+            elif options.exit_mode == "soft":
+                found = predict_soft_trimmed(*run, embed, self.concat_head, options.trim_margin)
+            elif options.exit_mode == "hard":
+                found = predict_when_confident(*run, options.exit_threshold, options.trim_margin)
+            else:
+                found = predict_last(*run)
+            return write_predictions(found, config.eos_token_id, collapse_repeats)
+        head = CanvasHead(off_ramp, source.pointer)
+        if options.exit_mode == "soft":
+            read = read_soft(layers, hidden, head, embed, self.concat_head)
+        elif options.exit_mode == "hard":
+            read = read_when_confident(layers, hidden, head, options.exit_threshold)
+        else:
+            read = read_last(layers, hidden, head)
+        if config.alignment == "position":
+            return write_in_order(read, config.eos_token_id, collapse_repeats)
+        if config.alignment == "ctc":
+            return write_without_blanks(read, config.mask_token_id, config.eos_token_id)
+        transitions = self._transitions(off_ramp.norm(read.states), canvas.lengths)
+        if options.decoding == "beam":
+            beam = (options.num_beams, options.length_penalty, options.max_length - 1)
+            return write_by_beam(read, head, transitions, config.eos_token_id, *beam)
+        return write_path(read, transitions, config.eos_token_id, options.decoding, collapse_repeats)
 
     def _off_ramp(self) -> OffRamp:
         """Return the head as it is read at inference, with a screen that is kept until the weights change."""
-        weight = self.lm_head.weight
+        weight, bias, norm = self.lm_head.weight, self._bias(), self.model.decoder.layer_norm
         if not screen_pays(weight):
-            return OffRamp(weight, self.final_logits_bias)
+            return OffRamp(weight, bias, norm=norm)
         if self._screen is None or not self._screen.is_of(weight):
-            self._screen = Screen(weight, self.final_logits_bias)
-        return OffRamp(weight, self.final_logits_bias, self._screen)
+            self._screen = Screen(weight, bias)
+        return OffRamp(weight, bias, self._screen, norm)
+
+
+class _Canvas:
+    """A batch's canvases: ids `[batch, canvas]`, each one's length `[batch]`, and where positions leave, if drawn."""
+
+    def __init__(self, ids: Tensor, attention_mask: Tensor | None, exit_layers: Tensor | None) -> None:
+        self.ids, self.attention_mask, self.exit_layers = ids, attention_mask, exit_layers
+        whole = ids.new_full((len(ids),), ids.shape[1])
+        self.lengths = whole if attention_mask is None else (attention_mask != 0).sum(-1)
+
+    def mask(self, dtype: torch.dtype) -> Tensor | None:
+        """Return the additive mask that lets no position read beyond its own canvas."""
+        return None if self.attention_mask is None else additive_mask(self.attention_mask, dtype)

@@ -1,9 +1,10 @@
 """An off-ramp at inference: what states predict, from passes over the vocabulary that never hold all logits at once."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .screening import Screen
@@ -11,14 +12,24 @@ from .screening import Screen
 # Logits that are held at a time: 32 MB in float32, which stay in a CPU's cache between the matrix product and its use.
 LOGITS_AT_A_TIME = 2**23
 MOST_WORDS, FEWEST_WORDS = 16384, 1024
+# The bias of a word that is out of the question: finite, so that nothing becomes NaN, and a float16.
+EXCLUDED = -1e4
 
 
 class Reading(NamedTuple):
-    """What `[n, width]` states predict, each `[n]`: the likeliest token, its probability, the entropy in nats."""
+    """What `[n, width]` states predict, each `[n]`.
+
+    Attributes:
+        tokens: the likeliest token.
+        probabilities: its probability.
+        entropies: the distribution's entropy in nats.
+        log_totals: logarithm of the sum of all words' exp(logit).
+    """
 
     tokens: Tensor
     probabilities: Tensor
     entropies: Tensor
+    log_totals: Tensor
 
 
 class OffRamp:
@@ -28,14 +39,21 @@ class OffRamp:
         weight: `[vocabulary, width]`.
         bias: `[1, vocabulary]`, which soft exit's predictions inside the decoder leave out.
         screen: a `Screen` of the weight, where it makes `best` faster; the result is the same.
+        norm: what the layers' states go through first.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor, screen: Screen | None = None) -> None:
-        self.weight, self.bias, self.screen = weight, bias.squeeze(0), screen
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor,
+        screen: Screen | None = None,
+        norm: Callable[[Tensor], Tensor] = nn.Identity(),  # noqa: B008 - it has no state
+    ) -> None:
+        self.weight, self.bias, self.screen, self.norm = weight, bias.squeeze(0), screen, norm
 
     def best(self, states: Tensor, with_bias: bool = True) -> Tensor:
         """Return the likeliest token of each state `[..., width]`, `[...]`."""
-        flat = states.flatten(0, -2)
+        flat = self.norm(states).flatten(0, -2)
         if self._screens(flat, with_bias):
             return self.screen.best(flat).unflatten(0, states.shape[:-1])
         best, tokens = None, None
@@ -50,6 +68,9 @@ class OffRamp:
 
     def read(self, states: Tensor) -> Reading:
         """Return token, probability and entropy of each state `[n, width]` in one pass, in float32."""
+        return self._read(self.norm(states))
+
+    def _read(self, states: Tensor) -> Reading:
         best = torch.full(states.shape[:1], -torch.inf, device=states.device)
         tokens = torch.zeros(states.shape[:1], dtype=torch.long, device=states.device)
         total, moment = torch.zeros_like(best), torch.zeros_like(best)
@@ -64,26 +85,38 @@ class OffRamp:
             total = total * shrink + weights.sum(-1)
             moment = moment * shrink + torch.linalg.vecdot(weights, logits)
             best = highest
-        return Reading(tokens, 1 / total, total.log() + best - moment / total)
+        log_total = total.log() + best
+        return Reading(tokens, 1 / total, log_total - moment / total, log_total)
 
     def read_confident(self, states: Tensor, entropy: float, scored: bool) -> tuple[Tensor, Reading]:
         """Return which states' predictions have an entropy below this one (nats), `[n]`, and a reading of those alone.
 
-        Unless `scored`, the reading's probabilities and entropies may be missing (NaN).
+        Unless `scored`, all but the reading's tokens may be missing (NaN).
         """
+        states = self.norm(states)
         if not self._screens(states, with_bias=True):
-            reading = self.read(states)
+            reading = self._read(states)
             confident = reading.entropies < entropy
             return confident, Reading(*(part[confident] for part in reading))
         tokens, confident, unsure = self.screen.judge(states, entropy)
         open_ = ~(confident | unsure)
         if open_.any():
-            confident[open_] = self.read(states[open_]).entropies < entropy
+            confident[open_] = self._read(states[open_]).entropies < entropy
         if scored:
-            return confident, self.read(states[confident])
+            return confident, self._read(states[confident])
         tokens = tokens[confident]
         unknown = torch.full_like(tokens, torch.nan, dtype=torch.float)
-        return confident, Reading(tokens, unknown, unknown)
+        return confident, Reading(tokens, unknown, unknown, unknown)
+
+    def top(self, states: Tensor, count: int) -> Tensor:
+        """Return the `count` likeliest tokens of each state `[..., width]`, the likeliest first, `[..., count]`."""
+        best, tokens = [], []
+        for start, logits in self._chunks(self.norm(states).flatten(0, -2), self.bias):
+            values, found = logits.topk(min(count, logits.shape[-1]))
+            best.append(values)
+            tokens.append(found + start)
+        order = torch.cat(best, -1).topk(min(count, len(self.weight))).indices
+        return torch.cat(tokens, -1).gather(-1, order).unflatten(0, states.shape[:-1])
 
     def _screens(self, states: Tensor, with_bias: bool) -> bool:
         same_type = states.dtype == self.weight.dtype  # not so under autocast

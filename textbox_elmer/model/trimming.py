@@ -47,7 +47,8 @@ def predict_soft_trimmed(
     else:
         found = off_ramp.best(states)
     tokens = _spread(found, inside, eos_token_id)
-    return Predictions(tokens, torch.full_like(tokens, len(layers) - 1), probabilities)
+    exit_layers = torch.full_like(tokens, len(layers) - 1)
+    return Predictions(tokens, exit_layers, exit_layers, probabilities)
 
 
 def _spread(values: Tensor, inside: Tensor, elsewhere: int | float) -> Tensor:
