@@ -6,6 +6,13 @@ from typing import Any
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from .configuration import ElmerConfig
+
+# Parts that a checkpoint may lack, and the field that asks for each.
+NEW_PARTS = {"links.": "alignment", "pointer.": "copy_source"}
+# What a checkpoint of the published kind may be taken further in, by training alone.
+ADDED = {"alignment": "position", "copy_source": False, "canvas_input": "mask"}
+
 
 def read_weights(
     load: Callable[..., Any], path: str, config: PreTrainedConfig | None, **arguments: Any
@@ -36,6 +43,49 @@ def read_weights(
     except Exception as error:  # safetensors, torch and transformers each raise their own kinds for a damaged file
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise ValueError(f"The weights in {path!r} cannot be read: {reason}") from error
+
+
+def check_taken_further(path: str, found: PreTrainedConfig, wanted: ElmerConfig, trains: bool) -> None:
+    """Check what is asked of an ELMER beyond what its checkpoint has learnt.
+
+    Args:
+        found: the checkpoint's own configuration, BART's or ELMER's.
+        wanted: the one that it is to be loaded by.
+        trains: whether it will be trained, so that new weights learn something.
+
+    Raises:
+        ValueError: a part that was learnt would be dropped, one that was not would write, or the norms would move.
+    """
+    for name, plain in ADDED.items():
+        had, asked = getattr(found, name, plain), getattr(wanted, name)
+        if had == asked:
+            continue
+        if had != plain:
+            raise ValueError(
+                f"{path!r} was trained with {name}={had}, and {name}={asked} would throw away what it learnt: leave "
+                f"{name} out."
+            )
+        if not trains:
+            raise ValueError(
+                f"{path!r} was trained with {name}={had} and has learnt nothing yet for {name}={asked}: train it, or "
+                f"leave {name} out."
+            )
+    had, asked = getattr(found, "normalize_before", False), wanted.normalize_before
+    if had != asked:
+        raise ValueError(f"{path!r} was trained with normalize_before={had}, not {asked}: leave normalize_before out.")
+
+
+def check_finite(path: str, model: PreTrainedModel) -> None:
+    """Raise a ValueError, in one sentence, if a loaded model has weights that are no numbers."""
+    for name, weight in model.state_dict().items():
+        if weight.is_floating_point() and not weight.isfinite().all():
+            raise ValueError(f"The weights in {path!r} are no numbers ({name}): its training diverged; give another.")
+
+
+def new_weights(report: Mapping[str, Any], wanted: PreTrainedConfig) -> list[str]:
+    """Return the weights that a checkpoint lacks because they are newly asked for: they start at random."""
+    asked = tuple(prefix for prefix, name in NEW_PARTS.items() if getattr(wanted, name, ADDED[name]) != ADDED[name])
+    return sorted(name for name in report["missing_keys"] if asked and name.startswith(asked))
 
 
 def weight_problems(report: Mapping[str, Any]) -> str:

@@ -36,7 +36,8 @@ class PretrainingCollator:
         canvas_positions: for a model that fills a canvas, the most positions that it may have: targets lose their bos,
             and each is given a canvas longer than itself by a random margin, rounded up to a multiple of 32, so that
             the canvas does not tell where the text ends. None for a model that writes token by token.
-        exit_layers: decoder layers to draw an exit layer from, uniformly, for each target position: layer permutation
+        canvas_scale: positions of the canvas per position of one that holds the target and its margin.
+        exit_layers: decoder layers to draw an exit layer from, uniformly, for each canvas position: layer permutation
             language modeling (arXiv 2210.13304, section 3.3). None to draw none.
 
     Raises:
@@ -51,6 +52,7 @@ class PretrainingCollator:
         mask_ratio: float = 0.3,
         poisson_lambda: float = 3.5,
         canvas_positions: int | None = None,
+        canvas_scale: float = 1,
         exit_layers: int | None = None,
     ) -> None:
         check_tokenizer(tokenizer)
@@ -61,7 +63,7 @@ class PretrainingCollator:
         if not 0 < poisson_lambda <= LONGEST_MEAN_SPAN:
             raise ValueError(f"poisson_lambda is above 0 and at most {LONGEST_MEAN_SPAN} words, not {poisson_lambda}.")
         self.tokenizer, self.seed, self.max_length = tokenizer, seed, max_length
-        self.canvas_positions, self.exit_layers = canvas_positions, exit_layers
+        self.canvas_positions, self.canvas_scale, self.exit_layers = canvas_positions, canvas_scale, exit_layers
         self.infill = Infilling(
             word_starts(tokenizer),
             ordinary_ids(tokenizer),
@@ -81,7 +83,7 @@ class PretrainingCollator:
         Returns:
             `input_ids` and `attention_mask` `[batch, source_length]`, `labels` `[batch, target_length]` padded with
             -100, and with a canvas `decoder_attention_mask`, 1 on each text's own canvas, and (if drawn) `exit_layers`,
-            both `[batch, target_length]`.
+            both `[batch, canvas]`.
         """
         epochs, indices = (np.array([example[name] for example in examples]) for name in ("epoch", "index"))
         keys = example_keys(self.seed, epochs, indices)
@@ -118,7 +120,7 @@ class PretrainingCollator:
         rows = np.arange(len(lengths))
         margins = 1 + (uniform(keys, MARGIN, rows, np.zeros_like(rows)) * LONGEST_MARGIN).astype(np.int64)
         canvases = -(-(lengths + margins) // CANVAS_STEP) * CANVAS_STEP
-        canvases = np.minimum(canvases, self.canvas_positions)
+        canvases = np.minimum(np.ceil(self.canvas_scale * canvases).astype(np.int64), self.canvas_positions)
         longest = int(canvases.max())
         batch = {
             "labels": padded(targets, lengths, IGNORED, longest),

@@ -84,6 +84,7 @@ def prepare_pretraining(config: Config, spec: ModelSpec, processes: Processes) -
             config["mask_ratio"],
             config["poisson_lambda"],
             canvas_positions=model.config.max_position_embeddings if spec.parallel else None,
+            canvas_scale=model.config.canvas_scale if spec.parallel else 1,
             exit_layers=model.config.decoder_layers if config["pretrain_task"] == "lplm" else None,
         )
     except ValueError as error:

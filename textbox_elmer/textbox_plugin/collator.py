@@ -37,6 +37,7 @@ class LplmCollate:
                 config["seed"],
                 config["src_len"],
                 canvas_positions=model.max_position_embeddings,
+                canvas_scale=model.canvas_scale,
                 exit_layers=model.decoder_layers,
                 **{option: config[option] for option in OPTIONS if config[option] is not None},
             )

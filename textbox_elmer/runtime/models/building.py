@@ -16,7 +16,14 @@ from transformers import (
 )
 
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
-from textbox_elmer.model.loading import few, read_weights, weight_problems
+from textbox_elmer.model.loading import (
+    check_finite,
+    check_taken_further,
+    few,
+    new_weights,
+    read_weights,
+    weight_problems,
+)
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.hub import hub_arguments
@@ -154,7 +161,8 @@ def _from_pretrained(
     fields = wanted | _canvas_fields(spec, config, tokenizer)
     # A saved configuration names the vocabulary that was asked for; the checkpoint knows the one that it got.
     fields.pop("vocab_size", None)
-    model = load_pretrained(spec, path, config["config_path"] or path, fields)
+    trains = bool(config["do_train"]) or config.pretrains
+    model = load_pretrained(spec, path, config["config_path"] or path, fields, trains)
     vocabulary = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > vocabulary:
         logger.info("The tokenizer has %d tokens, the checkpoint %d: adding rows.", len(tokenizer), vocabulary)
@@ -163,29 +171,47 @@ def _from_pretrained(
     return model
 
 
-def load_pretrained(spec: ModelSpec, path: str, config_path: str, fields: Mapping[str, Any]) -> PreTrainedModel:
+def load_pretrained(
+    spec: ModelSpec, path: str, config_path: str, fields: Mapping[str, Any], trains: bool = False
+) -> PreTrainedModel:
     """Load a checkpoint's weights in float32.
 
     Args:
         path: a folder, or a name on the hub.
         config_path: where its configuration lies, mostly the same.
         fields: values that replace the configuration's.
+        trains: whether the model will be trained, so that it may get parts that the checkpoint lacks.
 
     Raises:
-        UserError: a checkpoint that is missing, damaged, of another kind or with weights missing or misfitting.
+        UserError: a checkpoint that is missing, damaged, of another kind or with weights missing, misfitting or no
+            numbers, or that has learnt something else than it is asked for.
     """
     model_config = _read_config(spec, config_path, fields)
+    if spec.parallel:
+        _check_taken_further(path, model_config, trains)
     model_class = ElmerForConditionalGeneration if spec.parallel else _auto_class(spec)
     load = pairs.from_halves if model_config.model_type == spec.half else model_class.from_pretrained
     trust = {} if spec.parallel else {"trust_remote_code": False}
     try:
         model, report = read_weights(load, path, model_config, **trust, **hub_arguments(path))
+        check_finite(path, model)
     except ValueError as error:
         raise UserError(str(error)) from error
     _check_weights(path, report, model)
     for part in filter(_is_sinusoidal, model.modules()):
         part.requires_grad_(False)  # which loading forgets
     return model
+
+
+def _check_taken_further(path: str, wanted: PreTrainedConfig, trains: bool) -> None:
+    try:
+        found = AutoConfig.from_pretrained(path, trust_remote_code=False, **hub_arguments(path))
+    except (OSError, ValueError):  # the weights' folder needs no configuration beside --config_path's
+        return
+    try:
+        check_taken_further(path, found, wanted, trains)
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def _is_sinusoidal(part: nn.Module) -> bool:
@@ -196,9 +222,15 @@ def _check_weights(path: str, report: Mapping[str, Any], model: PreTrainedModel)
     """Raise a UserError if a loading report lists weights that are missing or have another shape."""
     # Positions told by sines are computed: PEGASUS's published checkpoints do without them.
     sines = tuple(f"{name}." for name, part in model.named_modules() if _is_sinusoidal(part))
-    missing = [name for name in report["missing_keys"] if not name.startswith(sines)]
+    new = new_weights(report, model.config)
+    missing = [name for name in report["missing_keys"] if not name.startswith(sines) and name not in new]
     if problems := weight_problems({**report, "missing_keys": missing}):
         raise UserError(f"The checkpoint {path!r} {problems}: give one made by this kind of model.")
+    if new:
+        count = sum(model.get_parameter(name).numel() for name in new)
+        logger.info(
+            "New beside the checkpoint's weights, and to be learnt: %s (%s numbers).", few(new, 12), f"{count:,}"
+        )
     if unexpected := sorted(report["unexpected_keys"]):
         logger.warning("The checkpoint %r also holds %s, which the model has no place for.", path, few(unexpected))
 
@@ -210,6 +242,8 @@ def _check_lengths(model_config: PreTrainedConfig, config: Config, spec: ModelSp
         sizes = {("src_len",): "max_encoder_position_embeddings", ("tgt_len",): "max_decoder_position_embeddings"}
     else:
         sizes = {(key,): "max_position_embeddings" for key in ("src_len", "tgt_len")}
+    if spec.parallel:
+        _check_canvas(model_config, config)
     holder = model_config.decoder if spec.half else model_config
     for keys, field in sizes.items():
         positions = getattr(holder, field, None)
@@ -222,6 +256,25 @@ def _check_lengths(model_config: PreTrainedConfig, config: Config, spec: ModelSp
             room = positions - sum(config[key] for key in keys[1:])
             hint = f"give --{keys[0]}={room} or less" if room > 0 else "give less of either"
             raise UserError(f"{lengths}, but the model has {positions} positions{together} ({field}): {hint}.")
+
+
+def _check_canvas(model_config: ElmerConfig, config: Config) -> None:
+    needed, positions = model_config.canvas_positions(config["tgt_len"]), model_config.max_position_embeddings
+    if config.pretrains:  # where canvases that would not fit are cut to fit
+        model_config.canvas_length = min(model_config.canvas_length, int(positions / model_config.canvas_scale))
+    elif needed > positions and model_config.canvas_scale > 1:
+        raise UserError(
+            f"tgt_len is {config['tgt_len']} (set by {config.origin('tgt_len')}) and canvas_scale "
+            f"{model_config.canvas_scale}, which makes a canvas of {needed} positions, but the model has {positions} "
+            f"(max_position_embeddings): give --tgt_len={int(positions / model_config.canvas_scale)} or less, or a "
+            "smaller --canvas_scale."
+        )
+    plain = model_config.alignment == "position" and not model_config.copy_source
+    if config["label_smoothing"] and not plain:
+        raise UserError(
+            f"label_smoothing is {config['label_smoothing']} (set by {config.origin('label_smoothing')}), which is for "
+            "alignment=position without copy_source alone: give --label_smoothing=0."
+        )
 
 
 def _one_line(error: BaseException) -> str:

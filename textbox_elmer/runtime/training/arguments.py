@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import torch
-from transformers import Seq2SeqTrainingArguments
+from transformers import PreTrainedModel, Seq2SeqTrainingArguments
 
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.models.registry import ModelSpec
@@ -15,14 +15,15 @@ LOGS_PER_EPOCH = 10
 
 
 def training_arguments(
-    config: Config, spec: ModelSpec, run: Path, examples: int, validates: bool
+    config: Config, spec: ModelSpec, model: PreTrainedModel, run: Path, examples: int, validates: bool
 ) -> Seq2SeqTrainingArguments:
     """Translate a resolved configuration; `examples` is the number of training examples, 0 if none or unknown."""
     strategy = {"epoch": "epoch", "step": "steps"}[config["valid_strategy"]]
     by_loss = selects_by_loss(config)
     # ELMER's concat_head serves soft exit alone.
-    without_soft_exit = config["pretrain_task"] == "lplm" or config["exit_mode"] in ("hard", "last")
-    idle = spec.idle_weights or (spec.parallel and without_soft_exit)
+    idle = spec.idle_weights or (
+        spec.parallel and (config["pretrain_task"] == "lplm" or model.config.exit_mode != "soft")
+    )
     arguments = Seq2SeqTrainingArguments(
         output_dir=str(run),
         per_device_train_batch_size=config["train_batch_size"],

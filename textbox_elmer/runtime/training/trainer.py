@@ -33,6 +33,7 @@ from textbox_elmer.runtime.training.callbacks import (
     SaveBetweenValidations,
     StopWhenWorse,
 )
+from textbox_elmer.runtime.training.glancing import glancing_ratio
 from textbox_elmer.runtime.training.optimizers import optimizer_and_arguments
 from textbox_elmer.runtime.training.schedule import build_schedule
 from textbox_elmer.runtime.training.selection import selects_by_loss, validation_score
@@ -70,11 +71,12 @@ class HostTrainer(Seq2SeqTrainer):
     ) -> None:
         self.config, self.spec, self.run = config, spec, run
         self.references, self.generates, self.scored_share = references, not selects_by_loss(config), 0.0
+        self._alignment = getattr(model.config, "alignment", None)
         self._start_decoding()
         examples = len(train_dataset) if isinstance(train_dataset, Sized) else 0
         super().__init__(
             model=model,
-            args=training_arguments(config, spec, run, examples, validates=eval_dataset is not None),
+            args=training_arguments(config, spec, model, run, examples, validates=eval_dataset is not None),
             data_collator=collator,
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
@@ -126,7 +128,8 @@ class HostTrainer(Seq2SeqTrainer):
         """
         smoothing = (self.config["label_smoothing"] or 0.0) if model.training else 0.0
         if self.spec.parallel:
-            outputs = model(**inputs, label_smoothing=smoothing, return_logits=False)
+            shown = self._glancing() if model.training else 0.0
+            outputs = model(**inputs, label_smoothing=smoothing, glancing=shown, return_logits=False)
             loss = outputs.loss
         elif self.spec.causal:
             outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
@@ -135,11 +138,31 @@ class HostTrainer(Seq2SeqTrainer):
         else:
             outputs = model(**inputs)
             loss = mean_loss(token_losses(outputs.logits, inputs["labels"], smoothing), inputs["labels"])
+        if model.training:
+            self._check_loss(loss)
         if model.training and num_items_in_batch is not None:
             # Processes average their gradients, so each multiplies by their number first.
             share = token_count(inputs["labels"]) * self.accelerator.num_processes / num_items_in_batch
             loss = loss * share
         return (loss, outputs) if return_outputs else loss
+
+    def _glancing(self) -> float:
+        """Return the share of its wrong tokens that a parallel model is shown at this step."""
+        return glancing_ratio(self.config, self._alignment, self.state.global_step / max(self.state.max_steps, 1))
+
+    def _check_loss(self, loss: Tensor) -> None:
+        """Stop a training whose loss is no number; on a GPU, which would have to wait, at every logging step alone."""
+        asks = loss.device.type == "cpu" or self.state.global_step % self.args.logging_steps == 0
+        if asks and not loss.isfinite():
+            raise UserError(self._diverged())
+
+    def _diverged(self) -> str:
+        last = checkpoints.checkpoints(self.run)
+        kept = f"its last good checkpoint is {str(last[-1])!r}" if last else "no checkpoint was saved before"
+        return (
+            f"The training has diverged at step {self.state.global_step + 1} (its loss or weights are no numbers): "
+            f"{kept}; train with a smaller --learning_rate or --grad_clip."
+        )
 
     def prediction_step(
         self,
@@ -235,6 +258,8 @@ class HostTrainer(Seq2SeqTrainer):
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Save into a hidden folder, then move the complete checkpoint into place and delete old ones."""
         staging = self.run / ".saving"
+        if not all(weight.isfinite().all() for weight in model.parameters()):
+            raise UserError(self._diverged())
         try:
             super()._save_checkpoint(model, trial)
             self.accelerator.wait_for_everyone()  # each process writes its own random state
