@@ -27,12 +27,14 @@ from torch.autograd.function import once_differentiable
 DECODINGS = ("greedy", "lookahead", "viterbi")
 NO_VERTEX = -1
 IMPOSSIBLE = -torch.inf
-# Smaller probabilities count as none: exponentials and sums of denormal numbers take the CPU up to a hundred times as
-# long.
-NEGLIGIBLE = 1e-36
-# What a text's paths have in common with the rescaled masses at a token must be far above what is neglected there.
-# Elsewhere the row is computed anew, with logarithms.
-TRUSTED = 1e-29
+# Smaller masses are not told apart: exponentials and sums of denormal numbers take the CPU up to a hundred times as
+# long as others.
+NEGLIGIBLE = 1e-30
+# Before a token, negligible masses count as none, and behind it as just negligible. So one recursion gives a lower
+# bound of the likelihood and the other an upper bound. Where they differ by more than rounding does (in nats), or have
+# next to nothing in common, the row is computed anew, with logarithms.
+AGREEMENT = 1e-4
+COMMON = 1e-30
 # As many transitions are worked on at once on the CPU: they stay in its cache from token to token.
 CACHED = 2**19
 
@@ -130,16 +132,18 @@ class _PathLikelihood(torch.autograd.Function):
         pull, probabilities = _pulled_probabilities(transitions, edges, target_lengths, canvas_lengths)
         forward, backward = _all_masses(weights, probabilities, target_lengths, canvas_lengths, fits)
 
-        # What both recursions leave of each token: nothing without a path, or if the range of numbers is too small.
+        lower, upper = (
+            (part.scales[..., 0].T.double().log() + highest).masked_fill_(~tokens, 0).sum(-1)
+            for part in (forward, backward)
+        )
         behind = backward.arrived
         common = (forward.masses * behind).sum(-1)
-        trusted = ((common * forward.scales[..., 0].clamp(max=1) > TRUSTED) | ~tokens.T).all(0) & fits
+        trusted = ((common > COMMON) | ~tokens.T).all(0) & ((upper - lower).abs() < AGREEMENT) & fits
         counted = (tokens.T & trusted)[..., None]
         posterior = (forward.masses * behind / common[..., None]).masked_fill_(~counted, 0).transpose(0, 1)
         leaving = forward.masses[:-1].masked_fill(~counted[1:], 0)
         arriving = (backward.masses[1:] / common[:-1, :, None]).masked_fill_(~counted[1:], 0)
-        log_likelihood = (forward.scales[..., 0].T.double().log() + highest).masked_fill_(~tokens, 0).sum(-1)
-        log_likelihood += pull.double() * (canvas_lengths - 1)
+        log_likelihood = lower + pull.double() * (canvas_lengths - 1)
         log_likelihood = log_likelihood.masked_fill_(~trusted, IMPOSSIBLE).to(emissions.dtype)
 
         rest, counts = (fits & ~trusted).nonzero()[:, 0], None
@@ -215,13 +219,14 @@ def _all_masses(
     room, shortest = torch.stack([room, shortest]).tolist()
     windows = [(min(token, shortest - 1), min(token + room + 1, canvas)) for token in range(target_length)]
     forward, backward = _new_masses(weights), _new_masses(weights)
+    upper_weights = weights.clamp(min=NEGLIGIBLE)
     chunk = batch if weights.is_cuda else max(1, CACHED // canvas**2)
     for start in range(0, batch, chunk):
         rows = slice(start, start + chunk)
-        _fill(forward, rows, weights, probabilities[rows], range(target_length), windows)
+        _fill(forward, rows, weights, probabilities[rows], range(target_length), windows, floor=0)
         # The transposed copy costs less than products with the matrix on the other side do.
-        turned = probabilities[rows].transpose(1, 2).contiguous()
-        _fill(backward, rows, weights, turned, range(target_length - 1, -1, -1), windows)
+        turned = probabilities[rows].transpose(1, 2).contiguous().clamp_(min=NEGLIGIBLE)
+        _fill(backward, rows, upper_weights, turned, range(target_length - 1, -1, -1), windows, floor=NEGLIGIBLE)
     return forward, backward
 
 
@@ -230,9 +235,18 @@ def _new_masses(weights: Tensor) -> _Masses:
 
 
 def _fill(
-    filled: _Masses, rows: slice, weights: Tensor, probabilities: Tensor, tokens: range, windows: list[tuple[int, int]]
+    filled: _Masses,
+    rows: slice,
+    weights: Tensor,
+    probabilities: Tensor,
+    tokens: range,
+    windows: list[tuple[int, int]],
+    floor: float,
 ) -> None:
-    """Compute the masses of some rows' paths through `tokens`, in this order, by the vertex that they have come to."""
+    """Compute the masses of some rows' paths through `tokens`, in this order, by the vertex that they have come to.
+
+    Those that are negligible become `floor`.
+    """
     masses, scales, arrived = (part[:, rows].unsqueeze(2).unbind() for part in filled)
     weights = weights[:, rows].unsqueeze(2).unbind()
     source, source_start, source_end = None, 0, 0
@@ -246,7 +260,7 @@ def _fill(
             arriving.copy_(torch.bmm(source, probabilities[:, source_start:source_end, start:end]))
         torch.mul(arriving, weights[token][..., start:end], out=mass)
         torch.sum(mass, -1, keepdim=True, out=scales[token])
-        torch.nn.functional.threshold_(mass.div_(scales[token]), NEGLIGIBLE, 0)
+        torch.nn.functional.threshold_(mass.div_(scales[token]), NEGLIGIBLE, floor)
         source, source_start, source_end = mass, start, end
 
 
