@@ -27,14 +27,17 @@ from torch.autograd.function import once_differentiable
 DECODINGS = ("greedy", "lookahead", "viterbi")
 NO_VERTEX = -1
 IMPOSSIBLE = -torch.inf
-# Smaller masses are not told apart: exponentials and sums of denormal numbers take the CPU up to a hundred times as
-# long as others.
-NEGLIGIBLE = 1e-30
+# Probabilities are not told apart below NEGLIGIBLE, and masses add up to TOTAL: so their products are no denormal
+# numbers, which take the CPU up to a hundred times as long, and two masses multiplied do not overflow.
+NEGLIGIBLE = 1e-28
+TOTAL = 1e18
+# A token is not at a vertex where it is less often than this: nothing of it reaches the transitions' gradient.
+RARE = 1e-12
 # Before a token, negligible masses count as none, and behind it as just negligible. So one recursion gives a lower
 # bound of the likelihood and the other an upper bound. Where they differ by more than rounding does (in nats), or have
 # next to nothing in common, the row is computed anew, with logarithms.
-AGREEMENT = 1e-4
-COMMON = 1e-30
+AGREEMENT = 3e-5
+COMMON = 1e-28
 # As many transitions are worked on at once on the CPU: they stay in its cache from token to token.
 CACHED = 2**19
 
@@ -63,7 +66,9 @@ def path_log_likelihood_and_posterior(
     emissions: Tensor, transitions: Tensor, target_lengths: Tensor, canvas_lengths: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return what `path_log_likelihood` and `path_posterior` return, for the price of one of them."""
-    return _PathLikelihood.apply(emissions, transitions, target_lengths, canvas_lengths)
+    # Mixed precision would multiply masses in 16 bits.
+    with torch.autocast(emissions.device.type, enabled=False):
+        return _PathLikelihood.apply(emissions, transitions, target_lengths, canvas_lengths)
 
 
 def best_path(emissions: Tensor, transitions: Tensor, target_lengths: Tensor, canvas_lengths: Tensor) -> Tensor:
@@ -133,16 +138,19 @@ class _PathLikelihood(torch.autograd.Function):
         forward, backward = _all_masses(weights, probabilities, target_lengths, canvas_lengths, fits)
 
         lower, upper = (
-            (part.scales[..., 0].T.double().log() + highest).masked_fill_(~tokens, 0).sum(-1)
+            ((part.scales[..., 0].T.double() / TOTAL).log() + highest).masked_fill_(~tokens, 0).sum(-1)
             for part in (forward, backward)
         )
         behind = backward.arrived
         common = (forward.masses * behind).sum(-1)
-        trusted = ((common > COMMON) | ~tokens.T).all(0) & ((upper - lower).abs() < AGREEMENT) & fits
+        enough = (common > COMMON * TOTAL**2) & common.isfinite()
+        trusted = (enough | ~tokens.T).all(0) & ((upper - lower).abs() < AGREEMENT) & fits
         counted = (tokens.T & trusted)[..., None]
-        posterior = (forward.masses * behind / common[..., None]).masked_fill_(~counted, 0).transpose(0, 1)
-        leaving = forward.masses[:-1].masked_fill(~counted[1:], 0)
-        arriving = (backward.masses[1:] / common[:-1, :, None]).masked_fill_(~counted[1:], 0)
+        posterior = torch.where(counted, forward.masses * behind / common[..., None], 0)
+        often = posterior > RARE
+        leaving = torch.where(often[:-1], forward.masses[:-1], 0)
+        arriving = torch.where(often[1:], backward.masses[1:] / common[:-1, :, None], 0)
+        posterior = posterior.transpose(0, 1)
         log_likelihood = lower + pull.double() * (canvas_lengths - 1)
         log_likelihood = log_likelihood.masked_fill_(~trusted, IMPOSSIBLE).to(emissions.dtype)
 
@@ -167,7 +175,8 @@ class _PathLikelihood(torch.autograd.Function):
             of_emissions = (gradient * posterior).to(ctx.types[0])
         if ctx.needs_input_grad[1]:
             arriving = arriving.transpose(0, 1) * gradient
-            of_transitions = torch.bmm(leaving.permute(1, 2, 0), arriving).mul_(probabilities)
+            with torch.autocast(arriving.device.type, enabled=False):
+                of_transitions = torch.bmm(leaving.permute(1, 2, 0), arriving).mul_(probabilities)
             if counts is not None:
                 of_transitions[rest] = counts * gradient[rest]
             of_transitions = of_transitions.to(ctx.types[1])
@@ -177,7 +186,7 @@ class _PathLikelihood(torch.autograd.Function):
 class _Masses(NamedTuple):
     """What a recursion computes of each token, token first."""
 
-    masses: Tensor  # [target_length, batch, canvas], adding up to 1 over the canvas
+    masses: Tensor  # [target_length, batch, canvas], adding up to TOTAL over the canvas
     scales: Tensor  # [target_length, batch, 1], what they added up to
     arrived: Tensor  # [target_length, batch, canvas], before the token's own weights and the rescaling
 
@@ -254,13 +263,13 @@ def _fill(
         start, end = windows[token]
         mass, arriving = masses[token][..., start:end], arrived[token][..., start:end]
         if source is None:
-            arriving.fill_(1)
+            arriving.fill_(TOTAL)
         else:
             # Not straight into `arriving`: torch multiplies one row after the other where the output has gaps.
             arriving.copy_(torch.bmm(source, probabilities[:, source_start:source_end, start:end]))
         torch.mul(arriving, weights[token][..., start:end], out=mass)
         torch.sum(mass, -1, keepdim=True, out=scales[token])
-        torch.nn.functional.threshold_(mass.div_(scales[token]), NEGLIGIBLE, floor)
+        torch.nn.functional.threshold_(mass.mul_(TOTAL / scales[token]), NEGLIGIBLE * TOTAL, floor * TOTAL)
         source, source_start, source_end = mass, start, end
 
 
