@@ -38,7 +38,7 @@ RARE = 1e-12
 # next to nothing in common, the row is computed anew, with logarithms.
 AGREEMENT = 3e-5
 COMMON = 1e-28
-# As many transitions are worked on at once on the CPU: they stay in its cache from token to token.
+# How many transitions the CPU works on at once: they stay in its cache from token to token.
 CACHED = 2**19
 
 
@@ -79,7 +79,8 @@ def best_path(emissions: Tensor, transitions: Tensor, target_lengths: Tensor, ca
     emissions, transitions = _in_computing_type(emissions.detach(), transitions.detach())
     emissions = _confined(emissions, target_lengths, canvas_lengths)
     transitions = transitions.masked_fill(~_edges(transitions, canvas_lengths), IMPOSSIBLE)
-    scores = _best_scores(emissions.transpose(0, 1), transitions)
+    room = int((canvas_lengths - target_lengths).clamp(min=0).max())
+    scores = _best_scores(emissions.transpose(0, 1), transitions, room)
     path = _trace_back(scores, transitions, target_lengths, canvas_lengths)
     last_tokens = (target_lengths - 1).clamp(min=0)
     best = scores[last_tokens, torch.arange(len(scores[0]), device=scores.device)].amax(-1)
@@ -300,17 +301,18 @@ def _in_log_space(emissions: Tensor, transitions: Tensor, canvas_lengths: Tensor
     return log_likelihood.to(types), posterior.transpose(0, 1).to(types), counts.to(types)
 
 
-def _best_scores(emissions: Tensor, transitions: Tensor) -> Tensor:
+def _best_scores(emissions: Tensor, transitions: Tensor, room: int) -> Tensor:
     """Return the log-probability of the best path to each vertex for each number of tokens, as `emissions` are shaped.
 
-    `emissions` are time-first, `[target_length, batch, canvas]`; a path may start at any vertex that they allow.
+    `emissions` are time-first, `[target_length, batch, canvas]`; a path may start at any vertex that they allow. Token
+    t is at vertex t or up to `room` vertices to the right of it.
     """
     scores = torch.full_like(emissions, IMPOSSIBLE)
     scores[0] = emissions[0]
     for token in range(1, min(emissions.shape[0], emissions.shape[2])):
-        # Token t is at vertex t or to the right of it.
-        edges = scores[token - 1, :, token - 1 :, None] + transitions[:, token - 1 :, token:]
-        scores[token, :, token:] = edges.amax(1) + emissions[token, :, token:]
+        before, here = slice(token - 1, token + room), slice(token, token + room + 1)
+        paths = scores[token - 1, :, before, None] + transitions[:, before, here]
+        scores[token, :, here] = paths.amax(1) + emissions[token, :, here]
     return scores
 
 
@@ -335,7 +337,7 @@ def _best_mean_walk(token_log_probs: Tensor, transitions: Tensor, canvas_lengths
     vertices = torch.arange(canvas, device=transitions.device)
     emissions = token_log_probs.expand(canvas, -1, -1).clone()
     emissions[0, :, 1:] = IMPOSSIBLE
-    scores = _best_scores(emissions, transitions)
+    scores = _best_scores(emissions, transitions, canvas)
     at_end = scores.gather(2, (canvas_lengths - 1).expand(canvas, -1)[..., None])[..., 0]
     means = at_end / (vertices + 1)[:, None]
     best, steps = means.max(0)
