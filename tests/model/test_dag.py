@@ -157,6 +157,24 @@ def test_bfloat16_is_computed_with_in_float32(seed: int) -> None:
     check([emissions.bfloat16(), transitions.bfloat16(), *lengths], 1e-5)
 
 
+def test_mixed_precision_changes_nothing() -> None:
+    leaves = [values.requires_grad_() for values in (torch.randn(2, 9, 20), torch.randn(2, 20, 20))]
+    lengths = torch.tensor([9, 7]), torch.tensor([20, 16])
+    log_likelihood = path_log_likelihood(*leaves, *lengths)
+    gradients = torch.autograd.grad(log_likelihood.sum(), leaves)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = path_log_likelihood(*leaves, *lengths)
+        mixed_gradients = torch.autograd.grad(mixed.sum(), leaves)
+    assert torch.equal(log_likelihood, mixed)
+    assert all(torch.equal(a, b) for a, b in zip(gradients, mixed_gradients, strict=True))
+
+
+@pytest.mark.parametrize("shift", [-300.0, -70.0, 40.0, 90.0])
+def test_transitions_of_any_size(shift: float) -> None:
+    emissions, transitions, *lengths = random_text(1, missing=0.0)
+    check([emissions, transitions + shift, *lengths], 2e-4)
+
+
 def test_float64_gradients() -> None:
     torch.manual_seed(0)
     emissions = torch.randn(3, 4, 7, dtype=torch.float64, requires_grad=True)

@@ -46,6 +46,20 @@ def beam_search(
     words the `num_beams` likeliest prefixes go on, up to `max_tokens` words (as many as the canvas has room for if
     None). The probability of a prefix is that of all paths that write it, so none is spread over several beams.
     """
+    # Mixed precision would multiply masses in 16 bits.
+    with torch.autocast(token_probs.device.type, enabled=False):
+        return _search(token_probs, words, transitions, canvas_lengths, num_beams, length_penalty, max_tokens)
+
+
+def _search(
+    token_probs: Tensor,
+    words: Tensor,
+    transitions: Tensor,
+    canvas_lengths: Tensor,
+    num_beams: int,
+    length_penalty: float,
+    max_tokens: int | None,
+) -> BeamTexts:
     batch, canvas, _ = token_probs.shape
     vertex = torch.arange(canvas, device=token_probs.device)
     last = canvas_lengths[:, None] - 1

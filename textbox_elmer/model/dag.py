@@ -27,13 +27,18 @@ from torch.autograd.function import once_differentiable
 DECODINGS = ("greedy", "lookahead", "viterbi")
 NO_VERTEX = -1
 IMPOSSIBLE = -torch.inf
-# Smaller probabilities count as none: exponentials and sums of denormal numbers take the CPU up to a hundred times as
-# long.
-NEGLIGIBLE = 1e-36
-# What a text's paths have in common with the rescaled masses at a token must be far above what is neglected there.
-# Elsewhere the row is computed anew, with logarithms.
-TRUSTED = 1e-29
-# As many transitions are worked on at once on the CPU: they stay in its cache from token to token.
+# Probabilities are not told apart below NEGLIGIBLE, and masses add up to TOTAL: so their products are no denormal
+# numbers, which take the CPU up to a hundred times as long, and two masses multiplied do not overflow.
+NEGLIGIBLE = 1e-28
+TOTAL = 1e18
+# A token is not at a vertex where it is less often than this: nothing of it reaches the transitions' gradient.
+RARE = 1e-12
+# Before a token, negligible masses count as none, and behind it as just negligible. So one recursion gives a lower
+# bound of the likelihood and the other an upper bound. Where they differ by more than rounding does (in nats), or have
+# next to nothing in common, the row is computed anew, with logarithms.
+AGREEMENT = 3e-5
+COMMON = 1e-28
+# How many transitions the CPU works on at once: they stay in its cache from token to token.
 CACHED = 2**19
 
 
@@ -61,7 +66,9 @@ def path_log_likelihood_and_posterior(
     emissions: Tensor, transitions: Tensor, target_lengths: Tensor, canvas_lengths: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return what `path_log_likelihood` and `path_posterior` return, for the price of one of them."""
-    return _PathLikelihood.apply(emissions, transitions, target_lengths, canvas_lengths)
+    # Mixed precision would multiply masses in 16 bits.
+    with torch.autocast(emissions.device.type, enabled=False):
+        return _PathLikelihood.apply(emissions, transitions, target_lengths, canvas_lengths)
 
 
 def best_path(emissions: Tensor, transitions: Tensor, target_lengths: Tensor, canvas_lengths: Tensor) -> Tensor:
@@ -72,7 +79,8 @@ def best_path(emissions: Tensor, transitions: Tensor, target_lengths: Tensor, ca
     emissions, transitions = _in_computing_type(emissions.detach(), transitions.detach())
     emissions = _confined(emissions, target_lengths, canvas_lengths)
     transitions = transitions.masked_fill(~_edges(transitions, canvas_lengths), IMPOSSIBLE)
-    scores = _best_scores(emissions.transpose(0, 1), transitions)
+    room = int((canvas_lengths - target_lengths).clamp(min=0).max())
+    scores = _best_scores(emissions.transpose(0, 1), transitions, room)
     path = _trace_back(scores, transitions, target_lengths, canvas_lengths)
     last_tokens = (target_lengths - 1).clamp(min=0)
     best = scores[last_tokens, torch.arange(len(scores[0]), device=scores.device)].amax(-1)
@@ -130,16 +138,21 @@ class _PathLikelihood(torch.autograd.Function):
         pull, probabilities = _pulled_probabilities(transitions, edges, target_lengths, canvas_lengths)
         forward, backward = _all_masses(weights, probabilities, target_lengths, canvas_lengths, fits)
 
-        # What both recursions leave of each token: nothing without a path, or if the range of numbers is too small.
+        lower, upper = (
+            ((part.scales[..., 0].T.double() / TOTAL).log() + highest).masked_fill_(~tokens, 0).sum(-1)
+            for part in (forward, backward)
+        )
         behind = backward.arrived
         common = (forward.masses * behind).sum(-1)
-        trusted = ((common * forward.scales[..., 0].clamp(max=1) > TRUSTED) | ~tokens.T).all(0) & fits
+        enough = (common > COMMON * TOTAL**2) & common.isfinite()
+        trusted = (enough | ~tokens.T).all(0) & ((upper - lower).abs() < AGREEMENT) & fits
         counted = (tokens.T & trusted)[..., None]
-        posterior = (forward.masses * behind / common[..., None]).masked_fill_(~counted, 0).transpose(0, 1)
-        leaving = forward.masses[:-1].masked_fill(~counted[1:], 0)
-        arriving = (backward.masses[1:] / common[:-1, :, None]).masked_fill_(~counted[1:], 0)
-        log_likelihood = (forward.scales[..., 0].T.double().log() + highest).masked_fill_(~tokens, 0).sum(-1)
-        log_likelihood += pull.double() * (canvas_lengths - 1)
+        posterior = torch.where(counted, forward.masses * behind / common[..., None], 0)
+        often = posterior > RARE
+        leaving = torch.where(often[:-1], forward.masses[:-1], 0)
+        arriving = torch.where(often[1:], backward.masses[1:] / common[:-1, :, None], 0)
+        posterior = posterior.transpose(0, 1)
+        log_likelihood = lower + pull.double() * (canvas_lengths - 1)
         log_likelihood = log_likelihood.masked_fill_(~trusted, IMPOSSIBLE).to(emissions.dtype)
 
         rest, counts = (fits & ~trusted).nonzero()[:, 0], None
@@ -163,7 +176,8 @@ class _PathLikelihood(torch.autograd.Function):
             of_emissions = (gradient * posterior).to(ctx.types[0])
         if ctx.needs_input_grad[1]:
             arriving = arriving.transpose(0, 1) * gradient
-            of_transitions = torch.bmm(leaving.permute(1, 2, 0), arriving).mul_(probabilities)
+            with torch.autocast(arriving.device.type, enabled=False):
+                of_transitions = torch.bmm(leaving.permute(1, 2, 0), arriving).mul_(probabilities)
             if counts is not None:
                 of_transitions[rest] = counts * gradient[rest]
             of_transitions = of_transitions.to(ctx.types[1])
@@ -173,7 +187,7 @@ class _PathLikelihood(torch.autograd.Function):
 class _Masses(NamedTuple):
     """What a recursion computes of each token, token first."""
 
-    masses: Tensor  # [target_length, batch, canvas], adding up to 1 over the canvas
+    masses: Tensor  # [target_length, batch, canvas], adding up to TOTAL over the canvas
     scales: Tensor  # [target_length, batch, 1], what they added up to
     arrived: Tensor  # [target_length, batch, canvas], before the token's own weights and the rescaling
 
@@ -215,13 +229,14 @@ def _all_masses(
     room, shortest = torch.stack([room, shortest]).tolist()
     windows = [(min(token, shortest - 1), min(token + room + 1, canvas)) for token in range(target_length)]
     forward, backward = _new_masses(weights), _new_masses(weights)
+    upper_weights = weights.clamp(min=NEGLIGIBLE)
     chunk = batch if weights.is_cuda else max(1, CACHED // canvas**2)
     for start in range(0, batch, chunk):
         rows = slice(start, start + chunk)
-        _fill(forward, rows, weights, probabilities[rows], range(target_length), windows)
+        _fill(forward, rows, weights, probabilities[rows], range(target_length), windows, floor=0)
         # The transposed copy costs less than products with the matrix on the other side do.
-        turned = probabilities[rows].transpose(1, 2).contiguous()
-        _fill(backward, rows, weights, turned, range(target_length - 1, -1, -1), windows)
+        turned = probabilities[rows].transpose(1, 2).contiguous().clamp_(min=NEGLIGIBLE)
+        _fill(backward, rows, upper_weights, turned, range(target_length - 1, -1, -1), windows, floor=NEGLIGIBLE)
     return forward, backward
 
 
@@ -230,9 +245,18 @@ def _new_masses(weights: Tensor) -> _Masses:
 
 
 def _fill(
-    filled: _Masses, rows: slice, weights: Tensor, probabilities: Tensor, tokens: range, windows: list[tuple[int, int]]
+    filled: _Masses,
+    rows: slice,
+    weights: Tensor,
+    probabilities: Tensor,
+    tokens: range,
+    windows: list[tuple[int, int]],
+    floor: float,
 ) -> None:
-    """Compute the masses of some rows' paths through `tokens`, in this order, by the vertex that they have come to."""
+    """Compute the masses of some rows' paths through `tokens`, in this order, by the vertex that they have come to.
+
+    Those that are negligible become `floor`.
+    """
     masses, scales, arrived = (part[:, rows].unsqueeze(2).unbind() for part in filled)
     weights = weights[:, rows].unsqueeze(2).unbind()
     source, source_start, source_end = None, 0, 0
@@ -240,13 +264,13 @@ def _fill(
         start, end = windows[token]
         mass, arriving = masses[token][..., start:end], arrived[token][..., start:end]
         if source is None:
-            arriving.fill_(1)
+            arriving.fill_(TOTAL)
         else:
             # Not straight into `arriving`: torch multiplies one row after the other where the output has gaps.
             arriving.copy_(torch.bmm(source, probabilities[:, source_start:source_end, start:end]))
         torch.mul(arriving, weights[token][..., start:end], out=mass)
         torch.sum(mass, -1, keepdim=True, out=scales[token])
-        torch.nn.functional.threshold_(mass.div_(scales[token]), NEGLIGIBLE, 0)
+        torch.nn.functional.threshold_(mass.mul_(TOTAL / scales[token]), NEGLIGIBLE * TOTAL, floor * TOTAL)
         source, source_start, source_end = mass, start, end
 
 
@@ -277,17 +301,18 @@ def _in_log_space(emissions: Tensor, transitions: Tensor, canvas_lengths: Tensor
     return log_likelihood.to(types), posterior.transpose(0, 1).to(types), counts.to(types)
 
 
-def _best_scores(emissions: Tensor, transitions: Tensor) -> Tensor:
+def _best_scores(emissions: Tensor, transitions: Tensor, room: int) -> Tensor:
     """Return the log-probability of the best path to each vertex for each number of tokens, as `emissions` are shaped.
 
-    `emissions` are time-first, `[target_length, batch, canvas]`; a path may start at any vertex that they allow.
+    `emissions` are time-first, `[target_length, batch, canvas]`; a path may start at any vertex that they allow. Token
+    t is at vertex t or up to `room` vertices to the right of it.
     """
     scores = torch.full_like(emissions, IMPOSSIBLE)
     scores[0] = emissions[0]
     for token in range(1, min(emissions.shape[0], emissions.shape[2])):
-        # Token t is at vertex t or to the right of it.
-        edges = scores[token - 1, :, token - 1 :, None] + transitions[:, token - 1 :, token:]
-        scores[token, :, token:] = edges.amax(1) + emissions[token, :, token:]
+        before, here = slice(token - 1, token + room), slice(token, token + room + 1)
+        paths = scores[token - 1, :, before, None] + transitions[:, before, here]
+        scores[token, :, here] = paths.amax(1) + emissions[token, :, here]
     return scores
 
 
@@ -312,7 +337,7 @@ def _best_mean_walk(token_log_probs: Tensor, transitions: Tensor, canvas_lengths
     vertices = torch.arange(canvas, device=transitions.device)
     emissions = token_log_probs.expand(canvas, -1, -1).clone()
     emissions[0, :, 1:] = IMPOSSIBLE
-    scores = _best_scores(emissions, transitions)
+    scores = _best_scores(emissions, transitions, canvas)
     at_end = scores.gather(2, (canvas_lengths - 1).expand(canvas, -1)[..., None])[..., 0]
     means = at_end / (vertices + 1)[:, None]
     best, steps = means.max(0)
