@@ -53,4 +53,4 @@ def key(text: str) -> str:
 
 def _hash(text: str) -> int:
     # Not Python's own hash, which changes from process to process.
-    return int.from_bytes(hashlib.sha256(text.encode()).digest())
+    return int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
