@@ -44,7 +44,7 @@ def description(number: int, **facts: str) -> dict[str, Any]:
                 "output": {"shape": "Output"},
                 "documentation": f"<p>Makes a thing of service {number}. {made_up(number, 9)}.</p>",
             },
-            "Ping": {"documentation": f"<p>Answers for service {number} at once.</p>"},
+            f"Ping{number}": {"documentation": f"<p>Answers for service {number} at once.</p>"},
         },
         "shapes": {
             "Input": {"type": "structure", "members": {"thingName": {"documentation": "<p>Name.</p>"}, "Tags": {}}},
@@ -95,7 +95,7 @@ def test_the_newest_version_of_a_service_is_read(site: Path) -> None:
     assert [services[0].family, services[1].family] == ["signed", "prefix1"]
     make, ping = services[0].operations
     assert (make.name, make.inputs, make.outputs) == ("MakeThing", ("thingName", "Tags"), ("ThingARN",))
-    assert (ping.name, ping.inputs, ping.outputs) == ("Ping", (), ())
+    assert (ping.name, ping.inputs, ping.outputs) == ("Ping500", (), ())
     assert len(services[0].html) == 6
 
 
@@ -130,31 +130,30 @@ def test_the_pinned_version_is_that_of_the_requirements() -> None:
 
 
 def test_no_service_is_on_two_sides(site: Path, tmp_path: Path) -> None:
-    # Some have a twin in their family; others' targets are copied by another family, one of them with its source.
+    # Some have a twin in their family; others' targets, or their sources, another family has, too.
     for number in range(0, SERVICES, 3):
         add(site, f"twin{number:03}", description(number + 5000, signingName=f"prefix{number}"))
         copy = description(number + 1, signingName=f"copy{number}")
         copy["operations"]["MakeThing"]["input"] = None
+        copy["operations"][f"Ping{number + 1}"]["documentation"] = f"Says that service {number + 1} is there."
         add(site, f"copy{number:03}", copy)
     build_apidoc(tmp_path)
     sides: dict[str, set[int]] = {}
     targets: dict[str, list[str]] = {}
-    pairs = set()
+    pairs: dict[str, str] = {}
     for split in ("train", "valid", "test"):
         sources, targets[split] = (
             (tmp_path / "apidoc" / f"{split}.{end}").read_text().splitlines() for end in ("src", "tgt")
         )
         assert len(sources) == len(targets[split]) > 1
-        pairs |= set(zip(sources, targets[split], strict=True))
+        assert len(set(sources) - set(pairs)) == len(sources)
+        pairs |= zip(sources, targets[split], strict=True)
         sides[split] = {number % 5000 for target in targets[split] for number in numbers_in(target)}
     assert not sides["train"] & (sides["valid"] | sides["test"])
     assert not set(targets["train"]) & {*targets["valid"], *targets["test"]}
-    assert len(pairs) == sum(map(len, targets.values()))
-    assert (
-        f"make thing ( thing name , tags ) thing arn : {made_up(1, 9)}.",
-        "Makes a thing of service 1.",
-    ) in pairs
-    assert ("ping ( ) :", "Answers for service 1 at once.") in pairs
+    signature = "make thing ( thing name , tags ) thing arn :"
+    assert pairs[f"{signature} {made_up(2, 9)}."] == "Makes a thing of service 2."
+    assert pairs["ping2 ( ) :"] == "Answers for service 2 at once."
     train = [numbers_in(target) for target in targets["train"]]
     assert train != sorted(train, key=min)
 
