@@ -1,5 +1,6 @@
 """ELMER as a TextBox configuration asks for it: from sizes, or from a checkpoint, whichever host made that."""
 
+import logging
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
@@ -7,7 +8,16 @@ from transformers import AutoConfig, PreTrainedTokenizerBase
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
-from textbox_elmer.model.loading import read_weights, weight_problems
+from textbox_elmer.model.loading import (
+    check_finite,
+    check_taken_further,
+    few,
+    new_weights,
+    read_weights,
+    weight_problems,
+)
+
+logger = logging.getLogger(__name__)
 
 NAME = "ELMER"
 # Fields of a model's configuration that say what the file is, not what the model is like.
@@ -51,7 +61,25 @@ def elmer_config(config: Any, tokenizer: PreTrainedTokenizerBase) -> ElmerConfig
                 f"{key} is {config[key]}, but the model has {positions} positions (max_position_embeddings): give "
                 f"--{key}={positions} or less."
             )
+    _check_canvas(config, model_config)
     return model_config
+
+
+def _check_canvas(config: Any, model_config: ElmerConfig) -> None:
+    positions, scale = model_config.max_position_embeddings, model_config.canvas_scale
+    most = int(positions / scale)
+    if config["pretrain_task"] is not None:
+        model_config.canvas_length = min(model_config.canvas_length, most)
+    elif config["tgt_len"] > most:
+        raise UserError(
+            f"tgt_len is {config['tgt_len']} and canvas_scale {scale}, but the model has {positions} positions "
+            f"(max_position_embeddings): give --tgt_len={most} or less, or a smaller --canvas_scale."
+        )
+    plain = model_config.alignment == "position" and not model_config.copy_source
+    if config["label_smoothing"] and not plain:
+        raise UserError(
+            "label_smoothing is for alignment=position without copy_source alone: give --label_smoothing=0."
+        )
 
 
 def build_elmer(config: Any, tokenizer: PreTrainedTokenizerBase) -> ElmerForConditionalGeneration:
@@ -66,24 +94,38 @@ def build_elmer(config: Any, tokenizer: PreTrainedTokenizerBase) -> ElmerForCond
             return ElmerForConditionalGeneration(model_config)
         except SIZE_ERRORS as error:
             raise UserError(f"{NAME} cannot be built from these sizes: {_one_line(error)}") from error
-    model = load_elmer(str(config["model_path"]), model_config)
+    trains = bool(config["do_train"])
+    model = load_elmer(str(config["model_path"]), model_config, trains)
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         model.resize_token_embeddings(len(tokenizer))
     return model
 
 
-def load_elmer(path: str, model_config: ElmerConfig | None = None) -> ElmerForConditionalGeneration:
+def load_elmer(
+    path: str, model_config: ElmerConfig | None = None, trains: bool = False
+) -> ElmerForConditionalGeneration:
     """Load a checkpoint's weights in float32, by its own configuration or another one.
 
+    Args:
+        trains: whether the model will be trained, so that it may get parts that the checkpoint lacks.
+
     Raises:
-        UserError: it is missing, damaged, or has weights missing or misfitting.
+        UserError: it is missing, damaged, has weights missing, misfitting or no numbers, or has learnt something else
+            than it is asked for.
     """
     try:
+        if model_config is not None:
+            check_taken_further(path, ElmerConfig.from_pretrained(path), model_config, trains)
         model, report = read_weights(ElmerForConditionalGeneration.from_pretrained, path, model_config)
+        check_finite(path, model)
     except ValueError as error:
         raise UserError(str(error)) from error
-    if problems := weight_problems(report):
+    new = new_weights(report, model.config)
+    missing = [name for name in report["missing_keys"] if name not in new]
+    if problems := weight_problems({**report, "missing_keys": missing}):
         raise UserError(f"The checkpoint {path!r} {problems}: give one made by {NAME} or BART.")
+    if new:
+        logger.info("New beside the checkpoint's weights, and to be learnt: %s.", few(new, 12))
     return model
 
 

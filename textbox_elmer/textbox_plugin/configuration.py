@@ -17,6 +17,7 @@ from textbox_elmer.textbox_plugin.building import NAME, model_fields
 SCORES = {"rouge": ["rouge-l"], "cider": ["CIDEr"], "qa": ["em", "f1"], "bert_score": ["bertscore"], "ter": []}
 # Only the embedded host knows how many steps a schedule has; TextBox asks the user.
 SCHEDULE = ("scheduler", "scheduler_kwargs")
+TRAINING_OPTIONS = ("glancing", "glancing_end")
 GENERATION_OPTIONS = frozenset(inspect.signature(ElmerForConditionalGeneration.generate).parameters)
 
 
@@ -41,8 +42,9 @@ def extend_config(config_class: type) -> None:
         else:
             _load_without_dataset(self, properties / "model" / f"{model.lower()}.yaml", dataset)
         if model.lower() == NAME.lower():
-            self.parameters["Model"] += sorted(model_fields() - self.all_parameters)
-            self.all_parameters |= model_fields()
+            known = {*model_fields(), *TRAINING_OPTIONS}
+            self.parameters["Model"] += sorted(known - self.all_parameters)
+            self.all_parameters |= known
 
     @wraps(build)
     def __init__(self: Any, *arguments: Any, **named: Any) -> None:

@@ -1,6 +1,7 @@
 """ELMER as TextBox's models are: what the checkout finds as `textbox.model.elmer`. Import it after `textbox`."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.model.glancing import glancing_ratio
 from textbox_elmer.textbox_plugin.batches import source_inputs, training_inputs
 from textbox_elmer.textbox_plugin.building import NAME, build_elmer, load_elmer
 
@@ -30,13 +32,24 @@ class ELMER(AbstractModel):
         self.model = build_elmer(config, tokenizer)
         self.configuration = self.model.config
         self.generation_kwargs = {"max_length": config["tgt_len"], **(config["generation_kwargs"] or {})}
+        self.progress: Callable[[], float] = float  # how far the training is, from 0 to 1; the trainer tells
         self._try_generation()
 
     def forward(self, batch: dict[str, Any], epoch_idx: int = -1) -> Tensor:
         """Return a batch's mean loss per token in nats, smoothed by `label_smoothing` in training only."""
         inputs = training_inputs(batch, self.configuration.bos_token_id, self.configuration.canvas_length, self._where)
-        smoothing = self.label_smoothing if self.training else 0.0
-        return self.model(**inputs, label_smoothing=smoothing, return_logits=False).loss
+        learning = {}
+        if self.training:
+            shown = self.config["glancing"], self.config["glancing_end"]
+            ratio = glancing_ratio(self.configuration.alignment, self.progress(), *shown)
+            learning = {"label_smoothing": self.label_smoothing, "glancing": ratio}
+        loss = self.model(**inputs, **learning, return_logits=False).loss
+        if self.training and loss.device.type == "cpu" and not loss.isfinite():
+            raise UserError(
+                "The training has diverged (its loss is no number): the checkpoints saved before are good; train with "
+                "a smaller --learning_rate or --grad_clip."
+            )
+        return loss
 
     @torch.no_grad()
     def generate(self, batch: dict[str, Any], accelerator: Accelerator) -> list[str]:

@@ -1,5 +1,6 @@
 """TextBox's trainer for ELMER: what `get_trainer` finds as `ELMERTrainer`. Import it after `textbox`."""
 
+import math
 import os
 import shutil
 from copy import copy
@@ -10,6 +11,7 @@ import torch
 from textbox.trainer.trainer import Trainer
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.textbox_plugin.elmer import ELMER
 
 CHECKPOINT = "textbox_configuration.pt"
 # What makes two runs the same training.
@@ -17,11 +19,19 @@ IDENTITY = ("model", "dataset", "pretrain_task")
 
 
 class ELMERTrainer(Trainer):
-    """TextBox's own trainer, which tells the collator the epoch and takes a checkpoint up only where it belongs."""
+    """TextBox's own trainer, which tells collator and model how far it is, and takes a checkpoint up where it belongs."""
+
+    def __init__(self, config: Any, model: ELMER, accelerator: Any) -> None:
+        super().__init__(config, model, accelerator)
+        model.progress = self._progress
+
+    def _progress(self) -> float:
+        return (self.timestamp.train_step - 1) / self._steps  # TextBox counts from 1
 
     def _train_epoch(self, train_data: Any, epoch_idx: int, valid_data: Any = None) -> dict[str, Any]:
         if hasattr(train_data.collate_fn, "epoch"):
             train_data.collate_fn.epoch = epoch_idx - 1  # TextBox counts from 1
+        self._steps = self.config["max_steps"] or self.epochs * math.ceil(len(train_data) / self.accumulation_steps)
         return super()._train_epoch(train_data, epoch_idx, valid_data)
 
     def resume_checkpoint(self, resume_dir: str) -> None:

@@ -15,6 +15,7 @@ from transformers import EvalPrediction, PreTrainedModel, PreTrainedTokenizerBas
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import EvalLoopOutput
 
+from textbox_elmer.model.glancing import glancing_ratio
 from textbox_elmer.model.losses import mean_loss, token_count, token_losses
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.data.collator import prompts
@@ -33,7 +34,6 @@ from textbox_elmer.runtime.training.callbacks import (
     SaveBetweenValidations,
     StopWhenWorse,
 )
-from textbox_elmer.runtime.training.glancing import glancing_ratio
 from textbox_elmer.runtime.training.optimizers import optimizer_and_arguments
 from textbox_elmer.runtime.training.schedule import build_schedule
 from textbox_elmer.runtime.training.selection import selects_by_loss, validation_score
@@ -148,7 +148,8 @@ class HostTrainer(Seq2SeqTrainer):
 
     def _glancing(self) -> float:
         """Return the share of its wrong tokens that a parallel model is shown at this step."""
-        return glancing_ratio(self.config, self._alignment, self.state.global_step / max(self.state.max_steps, 1))
+        progress = self.state.global_step / max(self.state.max_steps, 1)
+        return glancing_ratio(self._alignment, progress, self.config["glancing"], self.config["glancing_end"])
 
     def _check_loss(self, loss: Tensor) -> None:
         """Stop a training whose loss is no number; on a GPU, which would have to wait, at every logging step alone."""
