@@ -133,5 +133,5 @@ class Mixture:
         copied = self.pointer.copied[:, None]
         change = torch.special.entr(self.both.exp()) - torch.special.entr(self.written.exp())
         ids = self.pointer.input_ids
-        times = (ids[:, :, None] == ids[:, None]).sum(-1)[:, None]
+        times = self.pointer.matches(ids).sum(1).clamp(min=1)[:, None]
         return alone + (change.masked_fill(~copied, 0.0) / times).sum(-1)
