@@ -171,7 +171,8 @@ class CtcAlignment(Alignment):
 
     def _log_likelihood(self, exit_: Emissions, glance: Glance | None) -> Tensor:
         losses = ctc_loss(*self._arguments(exit_, glance))
-        return -losses.where(losses.isfinite(), 0.0)
+        # An example that only fills up a batch teaches nothing, not even to write blanks.
+        return -losses.where(losses.isfinite() & (self.lengths > 0), 0.0)
 
     def _arguments(self, exit_: Emissions, glance: Glance | None) -> tuple[Tensor, ...]:
         targets, blanks = exit_.targets, exit_.blanks
