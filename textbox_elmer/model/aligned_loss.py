@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .alignment import Alignment
+from .alignment import Alignment, weighted
 from .emissions import EmissionHead
 from .glancing import Glance, glance
 
@@ -57,7 +57,7 @@ class AlignedLoss:
         """
         with torch.no_grad():
             writes = self._losses()[1]
-            losses, weights = -(writes * self.head.exits[-1].targets).sum(1), writes.sum(1)
+            losses, weights = -weighted(self.head.exits[-1].targets, writes).sum(1), writes.sum(1)
             totals = torch.zeros(2, layers, device=losses.device)
             flat = exit_layers.flatten()
             totals[0].index_add_(0, flat, losses.flatten().float())

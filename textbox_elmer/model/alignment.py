@@ -50,7 +50,7 @@ class Alignment(ABC):
         """Return the log-likelihood of all texts at an exit before the last, given how that one aligns them."""
         if glance is not None:
             writes = writes.masked_fill(glance.revealed[:, None], 0.0)
-        return (writes * exit_.targets).sum()
+        return weighted(exit_.targets, writes).sum()
 
     def losses(
         self, exits: Sequence[Emissions], transitions: Tensor | None, glance: Glance | None
@@ -72,7 +72,7 @@ class PositionAlignment(Alignment):
         """See `Alignment`."""
         counted = self.counted if glance is None else self.counted & ~glance.revealed
         writes = torch.diag_embed(counted.to(exit_.targets.dtype))
-        return (writes * exit_.targets).sum((1, 2)), writes
+        return weighted(exit_.targets, writes).sum((1, 2)), writes
 
     def places(self, exit_: Emissions, transitions: Tensor | None) -> Tensor:
         """See `Alignment`."""
@@ -182,6 +182,11 @@ class CtcAlignment(Alignment):
 
 
 ALIGNMENTS = {"position": PositionAlignment, "dag": GraphAlignment, "ctc": CtcAlignment}
+
+
+def weighted(log_probs: Tensor, writes: Tensor) -> Tensor:
+    """Return log-probabilities times how likely they are needed; 0, not NaN, where an impossible word is not."""
+    return writes * log_probs.masked_fill(writes == 0, 0.0)
 
 
 def _check_room(needed: Tensor, canvas_lengths: Tensor) -> None:
