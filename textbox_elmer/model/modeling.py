@@ -224,6 +224,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             decoder_input_ids = self._canvas(len(input_ids), self._canvas_length(labels, exit_layers))
         if labels is not None:
             labels = ignore_padding(labels, self.config.pad_token_id)
+            self._check_canvas(labels, decoder_input_ids)
         if exit_layers is None and self.config.exit_mode == "hard" and self.training:
             # Training must meet copied states too, at every layer.
             exit_layers = torch.randint_like(decoder_input_ids, self.config.decoder_layers)
@@ -248,6 +249,14 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         if exit_layers is not None:
             return exit_layers.shape[1]
         return self.config.canvas_positions(self.config.canvas_length if labels is None else labels.shape[1])
+
+    def _check_canvas(self, labels: Tensor, canvas: Tensor) -> None:
+        """Alignments say themselves if a text does not fit; where each position has its own label, so must all."""
+        if self.config.alignment == "position" and labels.shape[1] != canvas.shape[1]:
+            raise ValueError(
+                f"The labels have {labels.shape[1]} positions, but the canvas has {canvas.shape[1]}: under "
+                "alignment=position they are equally long."
+            )
 
     def _canvas(self, batch: int, length: int) -> Tensor:
         return lay_canvas(batch, length, self.config.bos_token_id, self.config.mask_token_id, self.device)
