@@ -360,8 +360,8 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         return self.model.decoder.embed(ids, added)
 
     def _predict(self, states: Tensor, source: Source) -> Tensor:
-        """Return the likeliest tokens, without the published model's bias, as the original implementation does."""
-        if self.links is None and source.pointer is None:
+        """Return the likeliest tokens; the published model's without its bias, as the original implementation does."""
+        if self.config.alignment == "position" and source.pointer is None:
             return self.lm_head(states).argmax(-1)
         return self._logits(states, source).argmax(-1)
 
