@@ -72,6 +72,11 @@ class SourcePointer:
         written = log_write[..., None] + logits.float().log_softmax(-1)
         return torch.logaddexp(written, log_copy[..., None] + copied.clamp(min=TINY).log())
 
+    def copied_probs(self, states: Tensor, words: Tensor) -> Tensor:
+        """Return the part that copying has in the probabilities of words `[batch, n]`, `[batch, m, n]`."""
+        _, log_copy, attention = self(states)
+        return log_copy.exp()[..., None] * (attention @ self.matches(words))
+
     def matches(self, targets: Tensor) -> Tensor:
         """Tell which source tokens are which targets `[batch, n]`: 0 or 1, `[batch, source_length, n]`."""
         same = self.input_ids[:, :, None] == targets[:, None, :]

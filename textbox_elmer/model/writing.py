@@ -99,9 +99,11 @@ def write_by_beam(
         length_penalty: texts are compared by log-probability / tokens ** length_penalty.
         max_tokens: of a text, eos not counted.
     """
-    offered = _offered(canvas, head, WORDS_PER_BEAM * num_beams)
+    if transitions.shape[1] == 2:  # from one end to the other there is one way, without words
+        return write_path(canvas, transitions, eos_token_id, "greedy", collapse_repeats=False)
+    offered, states = _offered(canvas, head, WORDS_PER_BEAM * num_beams), head.off_ramp.norm(canvas.states)
     known = EmissionHead(head.off_ramp.weight, head.off_ramp.bias, offered.clamp(min=0), head.pointer, blank=None)
-    known.exit(head.off_ramp.norm(canvas.states))
+    known.exit(states)
     probs = known.exits[0].targets.exp().transpose(1, 2)
     lengths = torch.full_like(offered[:, 0], probs.shape[1])
     text = beam_search(probs, offered, transitions, lengths, num_beams, length_penalty, max_tokens)
@@ -112,10 +114,17 @@ def write_by_beam(
     writing = _along(canvas, path, eos_token_id, collapse_repeats=False)
     # A path's words need not be those that its vertices like best.
     place = (offered[:, :, None] == tokens[:, None]).long().argmax(1)
-    likely = probs[torch.arange(len(probs))[:, None], path.clamp(min=0), place].masked_fill(
-        writing.tokens == eos_token_id, 1.0
+    chosen = (torch.arange(len(probs), device=probs.device)[:, None], writing.vertices, place)
+    ends, likely = tokens == eos_token_id, probs[chosen]
+    copied = writing.copied
+    if head.pointer is not None:
+        copied = (2 * head.pointer.copied_probs(states, offered)[chosen] > likely) & ~ends
+    return writing._replace(
+        tokens=tokens,
+        settled_layers=torch.where(tokens == writing.tokens, writing.settled_layers, writing.exit_layers),
+        probabilities=likely.masked_fill(ends, 1.0),
+        copied=copied,
     )
-    return writing._replace(tokens=tokens, probabilities=likely)
 
 
 def _offered(canvas: Canvas, head: CanvasHead, count: int) -> Tensor:
