@@ -89,6 +89,18 @@ class ElmerConfig(BartConfig):
         return math.ceil(self.canvas_scale * length)
 
     @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> "ElmerConfig":
+        """Build it from a dictionary; what the caller names counts before anything is checked or derived.
+
+        Another alignment than the dictionary's has its own usual `canvas_scale`, not that which belongs to the other.
+        """
+        named = {name: kwargs.pop(name) for name in cls.__annotations__ if name in kwargs}
+        stored = config_dict.get("alignment", "position")
+        if named.get("alignment", stored) != stored:
+            config_dict = {name: value for name, value in config_dict.items() if name != "canvas_scale"}
+        return super().from_dict(config_dict | named, **kwargs)
+
+    @classmethod
     def get_config_dict(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> tuple[dict[str, Any], dict]:
         """Read `config.json`, taking a BART configuration as that of an ELMER with BART's weights."""
         config, unused = super().get_config_dict(pretrained_model_name_or_path, **kwargs)
