@@ -65,11 +65,13 @@ class Dense:
 
     Attributes:
         output: what `forward` returned.
+        states: what was read, `[batch, canvas, width]` each.
         exits: log-probabilities of all words, `[batch, canvas, vocabulary]`, of each exit that was read.
         transitions: the graph's, `[batch, canvas, canvas]`.
     """
 
     output: ElmerOutput
+    states: list[Tensor]
     exits: list[Tensor]
     transitions: Tensor | None
 
@@ -83,11 +85,14 @@ def dense_forward(model: ElmerForConditionalGeneration, ids: Tensor = IDS, **inp
         output = model(ids, mask, **inputs)
     finally:
         hook.remove()
-    transitions = None
-    if model.links is not None:
-        length = states[-1].shape[1]
-        own = inputs.get("decoder_attention_mask")
-        lengths = torch.full((len(ids),), length) if own is None else own.sum(-1)
-        positions = model.model.decoder.embed_positions.weight[2 : 2 + length]
-        transitions = model.links(states[-1], positions, lengths)
-    return Dense(output, [word_log_probs(model, exit_, ids, mask) for exit_ in states], transitions)
+    exits = [word_log_probs(model, exit_, ids, mask) for exit_ in states]
+    return Dense(output, states, exits, transitions_of(model, states[-1], inputs.get("decoder_attention_mask")))
+
+
+def transitions_of(model: ElmerForConditionalGeneration, states: Tensor, own: Tensor | None = None) -> Tensor | None:
+    """A graph's transitions, `[batch, canvas, canvas]`, given the last exit's states and its own positions."""
+    if model.links is None:
+        return None
+    batch, length, _ = states.shape
+    lengths = torch.full((batch,), length) if own is None else own.sum(-1)
+    return model.links(states, model.model.decoder.embed_positions.weight[2 : 2 + length], lengths)

@@ -1,7 +1,5 @@
 """The losses of the three alignments through the whole model, against an enumeration of every way to write a text."""
 
-from itertools import combinations, pairwise, product
-
 import pytest
 import torch
 from torch import Tensor
@@ -9,6 +7,7 @@ from torch import Tensor
 from textbox_elmer import ElmerForConditionalGeneration
 
 from .small import EOS, IDS, MASK, PAD, Dense, dense_forward, small_model
+from .ways import blank_ways, graph_ways, writes_of
 
 # Repeats, words that the source has and words that it has not, and texts of different lengths.
 LABELS = torch.tensor([[4, 9, 9, 2], [8, 2, -100, -100], [6, 3, 2, -100]])
@@ -28,35 +27,6 @@ def model_of(**changes: object) -> ElmerForConditionalGeneration:
     return small_model(**scale | changes)
 
 
-def graph_ways(log_probs: Tensor, transitions: Tensor, text: list[int]) -> tuple[Tensor, Tensor]:
-    """Log-likelihood of a text and how likely each vertex writes each word, `[words, canvas]`, from all paths."""
-    words, last = [token for token in text if token != EOS], len(log_probs) - 1
-    paths = [(0, *inside, last) for inside in combinations(range(1, last), len(words))]
-    scores = torch.stack(
-        [
-            sum(transitions[a, b] for a, b in pairwise(path))
-            + sum(log_probs[vertex, word] for vertex, word in zip(path[1:-1], words, strict=True))
-            for path in paths
-        ]
-    )
-    total = scores.logsumexp(0)
-    writes = torch.zeros(len(words), len(log_probs))
-    for share, path in zip((scores - total).exp().tolist(), paths, strict=True):
-        for token, vertex in enumerate(path[1:-1]):
-            writes[token, vertex] += share
-    return total, writes
-
-
-def blank_ways(log_probs: Tensor, text: list[int]) -> Tensor:
-    """Log-likelihood of a text from every sequence of its tokens and blanks that collapses to it."""
-    ways = []
-    for tokens in product({MASK, *text}, repeat=len(log_probs)):
-        written = [token for at, token in enumerate(tokens) if at == 0 or token != tokens[at - 1]]
-        if [token for token in written if token != MASK] == text:
-            ways.append(tokens)
-    return log_probs.gather(1, torch.tensor(ways).T).sum(0).logsumexp(0)
-
-
 def expected_losses(dense: Dense, alignment: str, labels: Tensor, lengths: list[int] | None = None) -> Tensor:
     """Each exit's mean loss per token, `[exits]`."""
     totals = [torch.zeros(()) for _ in dense.exits]
@@ -69,11 +39,12 @@ def expected_losses(dense: Dense, alignment: str, labels: Tensor, lengths: list[
         if alignment == "position":
             found = [exit_[torch.arange(len(text)), text].sum() for exit_ in exits]
         elif alignment == "ctc":
-            found = [blank_ways(exit_, text) for exit_ in exits]
+            found = [blank_ways(exit_, text).scores.logsumexp(0) for exit_ in exits]
         else:
             words = [token for token in text if token != EOS]
-            total, writes = graph_ways(exits[-1], dense.transitions[row, canvas, canvas], text)
-            found = [*((writes * exit_[:, words].T).sum() for exit_ in exits[:-1]), total]
+            ways = graph_ways(exits[-1], dense.transitions[row, canvas, canvas], text)
+            writes = writes_of(ways, len(words), len(exits[-1]))
+            found = [*((writes * exit_[:, words].T).sum() for exit_ in exits[:-1]), ways.scores.logsumexp(0)]
         totals = [total - one for total, one in zip(totals, found, strict=True)]
     return torch.stack(totals) / (labels >= 0).sum()
 
@@ -210,7 +181,8 @@ def test_losses_by_exit_layer_are_weighted_by_what_positions_write() -> None:
     totals, weights = torch.zeros(3), torch.zeros(3)
     for row, label in enumerate(LABELS):
         text = label[label >= 0].tolist()
-        _, writes = graph_ways(dense.exits[-1][row], dense.transitions[row], text)
+        ways = graph_ways(dense.exits[-1][row], dense.transitions[row], text)
+        writes = writes_of(ways, len(text) - 1, 8)
         losses = -dense.exits[-1][row][:, text[:-1]].T * writes
         totals.index_add_(0, layers[row], losses.sum(0).detach())
         weights.index_add_(0, layers[row], writes.sum(0))
