@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import save_small_elmer, tiny, write_toy
+from tests.conftest import PUBLISHED, save_small_elmer, tiny, write_toy
 from textbox_elmer import run_textbox
 
 SCRIPT = "<script>document.title='owned'</script>"
@@ -28,8 +28,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, own_cache: None) -> Path:
     fields = {"alignment": "dag", "canvas_input": "source", "copy_source": True, "normalize_before": True}
     start = save_small_elmer(folder / "start", canvas_length=10, **fields)
     for name, model, changes in (
-        ("hard", "ELMER", {"exit_mode": "hard", "exit_threshold": 2.2, "learning_rate": 0.01, "epochs": 4}),
-        ("soft", "ELMER", {}),
+        ("hard", "ELMER", PUBLISHED | {"exit_mode": "hard", "exit_threshold": 2.2, "learning_rate": 0.01, "epochs": 4}),
+        ("soft", "ELMER", PUBLISHED),
         ("graph", "ELMER", {"model_path": str(start), "learning_rate": 0.005, "epochs": 3}),
         ("bart", "BART", {}),
     ):

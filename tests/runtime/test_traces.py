@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from tests.conftest import FIXTURES, options, save_small_elmer, tiny
+from tests.conftest import FIXTURES, PUBLISHED, options, save_small_elmer, tiny
 from textbox_elmer import ElmerForConditionalGeneration, run_textbox
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.generation import Generated
@@ -32,7 +32,9 @@ def test_a_test_leaves_what_the_model_says_of_each_token(
     workplace: Path, fields: dict[str, Any] | None, exit_mode: str
 ) -> None:
     changes = {"exit_mode": exit_mode, "exit_threshold": 3.0, "eval_batch_size": 4}
-    if fields is not None:
+    if fields is None:
+        changes |= PUBLISHED
+    else:
         start = save_small_elmer(workplace / "start", canvas_length=10, **fields)
         changes |= {"model_path": str(start), "epochs": 3, "learning_rate": 0.005}
     results = run_textbox("ELMER", "toy", config_dict=tiny(**changes))
@@ -71,7 +73,8 @@ def test_a_long_test_scores_a_part_of_every_batch(workplace: Path, monkeypatch: 
 
 
 def test_two_processes_leave_what_one_does(workplace: Path) -> None:
-    config = tiny(exit_mode="hard", exit_threshold=2.2, learning_rate=0.01, epochs=4, eval_batch_size=4)
+    changes = {"exit_mode": "hard", "exit_threshold": 2.2, "learning_rate": 0.01, "epochs": 4, "eval_batch_size": 4}
+    config = tiny(**PUBLISHED, **changes)
     one = run_textbox("ELMER", "toy", config_dict=config)
     config |= {
         "do_train": False,
