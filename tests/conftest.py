@@ -12,6 +12,9 @@ from typing import Any
 import datasets
 import pytest
 import torch
+from transformers import AutoTokenizer
+
+from textbox_elmer import ElmerConfig, ElmerForConditionalGeneration
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -99,6 +102,35 @@ def tiny(model: str = "ELMER", **changes: Any) -> dict[str, Any]:
     sizes = TINY_T5 if model == "T5" else TINY_BART
     beams = {} if model == "ELMER" else {"generation_kwargs": {"num_beams": 2}}
     return TINY | sizes | beams | changes
+
+
+# ELMER as the paper has it, where a run from scratch would take what works best.
+PUBLISHED = {
+    "alignment": "position",
+    "canvas_scale": 1,
+    "canvas_input": "mask",
+    "copy_source": False,
+    "normalize_before": False,
+}
+
+
+def save_small_elmer(folder: Path, **changes: Any) -> Path:
+    """Save an ELMER with random weights, as small as `tiny`'s, and a tokenizer, as a checkpoint; return its folder."""
+    tokenizer = AutoTokenizer.from_pretrained(FIXTURES / "textbox" / "tokenizer")
+    sizes = TINY_BART | {f"{side}_attention_heads": 4 for side in ("encoder", "decoder")}
+    torch.manual_seed(0)
+    config = ElmerConfig(
+        **sizes,
+        d_model=32,
+        vocab_size=len(tokenizer),
+        mask_token_id=tokenizer.mask_token_id,
+        max_position_embeddings=64,
+        init_std=0.2,
+        **changes,
+    )
+    ElmerForConditionalGeneration(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 def options(config: dict[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import tiny, write_toy
+from tests.conftest import PUBLISHED, save_small_elmer, tiny, write_toy
 from textbox_elmer import run_textbox
 
 SCRIPT = "<script>document.title='owned'</script>"
@@ -16,7 +16,7 @@ SOURCES = [SCRIPT, BREAKOUT, ODD]
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory, own_cache: None) -> Path:
-    """A working directory with three runs in `saved`: hard, soft and bart."""
+    """A working directory with four runs in `saved`: hard, soft, graph and bart."""
     folder = tmp_path_factory.mktemp("reports")
     toy = folder / "dataset" / "toy"
     write_toy(toy, {"train": 80, "valid": 10, "test": 10})
@@ -25,9 +25,12 @@ def place(tmp_path_factory: pytest.TempPathFactory, own_cache: None) -> Path:
             sources.write(f"{text!r}\n")
             targets.write(f"['<b>first</b> {number}', 'second & last']\n")
     shared = {"data_path": str(folder / "dataset"), "saved_dir": str(folder / "saved"), "eval_batch_size": 5}
+    fields = {"alignment": "dag", "canvas_input": "source", "copy_source": True, "normalize_before": True}
+    start = save_small_elmer(folder / "start", canvas_length=10, **fields)
     for name, model, changes in (
-        ("hard", "ELMER", {"exit_mode": "hard", "exit_threshold": 2.2, "learning_rate": 0.01, "epochs": 4}),
-        ("soft", "ELMER", {}),
+        ("hard", "ELMER", PUBLISHED | {"exit_mode": "hard", "exit_threshold": 2.2, "learning_rate": 0.01, "epochs": 4}),
+        ("soft", "ELMER", PUBLISHED),
+        ("graph", "ELMER", {"model_path": str(start), "learning_rate": 0.005, "epochs": 3}),
         ("bart", "BART", {}),
     ):
         run_textbox(model, "toy", config_dict=tiny(model, **shared, **changes, filename=name))

@@ -53,7 +53,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Chrome:
 
 @pytest.fixture
 def page(place: Path, work: Path) -> Path:
-    assert main(["report", *(str(place / "saved" / name) for name in ("hard", "soft", "bart"))]) == 0
+    assert main(["report", *(str(place / "saved" / name) for name in ("hard", "graph", "bart"))]) == 0
     return work / "report.html"
 
 
@@ -114,7 +114,9 @@ def tip(browser: Chrome) -> str:
 
 
 def says(token: object) -> str:
-    return f"layer {token.get_attribute('data-l')} · confidence {token.get_attribute('data-c')} %"
+    """What a token of the hard run says, whose canvas has 10 positions, repeats among them."""
+    layer, sure, vertex = (token.get_attribute(f"data-{key}") for key in "lcv")
+    return f"left at layer {layer}\nconfidence {sure} %\ncanvas position {vertex} of 0 to 9"
 
 
 def test_a_token_tells_its_layer_and_confidence(browser: Chrome, page: Path) -> None:
@@ -139,6 +141,34 @@ def test_a_token_tells_its_layer_and_confidence(browser: Chrome, page: Path) -> 
     assert browser.switch_to.active_element.get_attribute("class") != tokens[1].get_attribute("class") or (
         browser.switch_to.active_element != tokens[1]
     ), "the tab key goes on to the next output"
+    assert browser.get_log("browser") == []
+
+
+def test_a_token_of_a_graph_tells_its_place_and_origin(browser: Chrome, page: Path) -> None:
+    show(browser, page, 360, "dark")
+    output = browser.find_element(By.CSS_SELECTOR, ".output:has(.path):has(.copied[data-s])")
+    boxes = output.find_elements(By.CSS_SELECTOR, ".path rect")
+    plain = boxes[0].value_of_css_property("fill")
+    tokens = output.find_elements(By.CSS_SELECTOR, ".t")
+    copied = output.find_element(By.CSS_SELECTOR, ".copied[data-s]")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", copied)
+    ActionChains(browser).click(copied).perform()
+    assert tip(browser).split("\n") == [
+        "unchanged since layer 0, left at layer 1",
+        f"confidence {copied.get_attribute('data-c')} %",
+        "copied from the source",
+        f"canvas position {copied.get_attribute('data-v')} of 0 to 39",
+    ]
+    assert "dotted" in copied.value_of_css_property("text-decoration")
+    (marked,) = output.find_elements(By.CSS_SELECTOR, ".at")
+    assert marked == boxes[tokens.index(copied)]
+    assert marked.get_attribute("x") == copied.get_attribute("data-v")
+    assert marked.value_of_css_property("fill") != plain
+    browser.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    (marked,) = output.find_elements(By.CSS_SELECTOR, ".at")
+    assert marked == boxes[tokens.index(copied) + 1]
+    browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not browser.find_elements(By.CSS_SELECTOR, ".at")
     assert browser.get_log("browser") == []
 
 

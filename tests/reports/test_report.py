@@ -68,6 +68,78 @@ def test_a_page_of_one_run(place: Path, work: Path, capsys: pytest.CaptureFixtur
     assert cells[0] == f"{results['decoding']['ms_per_example']:.2f}"
 
 
+def test_a_page_shows_how_a_graph_wrote(place: Path, work: Path) -> None:
+    page = report(place, "graph")
+    results, _, traces = read(place / "saved" / "graph")
+    canvas = results["decoding"]["canvas_positions"]
+    assert canvas == 40
+    settled = [layer for trace in traces for layer in trace["settled_layers"]]
+    assert {layer for trace in traces for layer in trace["exit_layers"]} == {1}, "the fixture's run must exit softly"
+    assert set(settled) == {0, 1}, "and settle at both layers"
+    copied = [flag for trace in traces for flag in trace["copied"]]
+    assert set(copied) == {True, False}, "and copy some of its words"
+    bars = [bar.all("title")[0].text for bar in section(page, "Exit layers").all("g", cls="exit")]
+    assert [bar.split(" tokens")[0] for bar in bars] == [f"layer {n}: {settled.count(n):,}" for n in (0, 1)]
+    assert "since which they stand" in section(page, "Exit layers").all("figcaption")[0].text
+    sample = section(page, "Sample")
+    for example, trace in zip(sample.all("article"), traces, strict=True):
+        tokens = example.all("span", cls="t")
+        for token, layer in zip(tokens, trace["settled_layers"], strict=True):
+            assert f"l{layer}" in token.attributes["class"].split()
+        assert [token.attributes.get("data-s") for token in tokens] == [
+            None if layer == 1 else str(layer) for layer in trace["settled_layers"]
+        ]
+        assert [token.attributes["data-l"] for token in tokens] == ["1"] * len(tokens)
+        assert ["copied" in token.attributes["class"].split() for token in tokens] == trace["copied"]
+        assert [int(token.attributes["data-v"]) for token in tokens] == trace["vertices"]
+        (path,) = example.all("svg", cls="path")
+        assert path.attributes["viewbox"] == f"0 0 {canvas} 10"
+        assert path.attributes["aria-label"] == f"{len(tokens)} of {canvas} canvas positions write this text."
+        assert [int(box.attributes["x"]) for box in path.all("rect")] == trace["vertices"]
+    assert "copied from the source" in sample.text
+    assert "its canvas" in sample.text
+    scores = table(section(page, "Scores"))
+    assert scores["mean layer since which words stay"] == [f"{results['mean_settled_layer']:.2f}"]
+    assert scores["copied words"] == [f"{100 * results['copied_words']:.1f}%"]
+    assert scores["distinct texts"] == [str(results["distinct_texts"])]
+    assert scores["repeated words"] == [f"{100 * results['repeated_words']:.1f}%"]
+
+
+def test_a_run_of_an_older_version_shows_where_its_tokens_left(place: Path, work: Path) -> None:
+    copy = work / "saved" / "old"
+    shutil.copytree(place / "saved" / "graph", copy)
+    results, _, traces = read(copy)
+    for key in ("mean_settled_layer", "copied_words", "distinct_texts", "repeated_words"):
+        del results[key]
+    del results["decoding"]["canvas_positions"]
+    (copy / "results.json").write_text(json.dumps(results))
+    old = [{key: trace[key] for key in ("pieces", "exit_layers", "scores")} for trace in traces]
+    (copy / "generation.jsonl").write_text("".join(f"{json.dumps(trace)}\n" for trace in old))
+    page = report(work, "old")
+    sample = section(page, "Sample")
+    tokens = sample.all("span", cls="t")
+    assert len(tokens) == sum(len(trace["pieces"]) for trace in traces)
+    for token in tokens:
+        assert "l1" in token.attributes["class"].split()
+        assert not {"data-s", "data-v"} & set(token.attributes)
+    assert not page.all("svg", cls="path")
+    assert not page.all(cls="copied")
+    assert "by exit layer" in section(page, "Exit layers").all("figcaption")[0].text
+    assert "copied words" not in table(section(page, "Scores"))
+
+
+def test_a_canvas_is_as_long_as_its_texts_need(place: Path, work: Path) -> None:
+    """Where nobody recorded its length, or a file from elsewhere contradicts what is recorded."""
+    copy = work / "saved" / "run"
+    shutil.copytree(place / "saved" / "graph", copy)
+    results, _, traces = read(copy)
+    results["decoding"]["canvas_positions"] = 2
+    (copy / "results.json").write_text(json.dumps(results))
+    page = report(work, "run")
+    longest = 1 + max(trace["vertices"][-1] for trace in traces)
+    assert {path.attributes["viewbox"] for path in page.all("svg", cls="path")} == {f"0 0 {longest} 10"}
+
+
 def test_longest_worst_and_most_repetitive(place: Path, work: Path) -> None:
     copy = work / "saved" / "run"
     shutil.copytree(place / "saved" / "hard", copy)
@@ -207,6 +279,8 @@ def spoilt(place: Path, work: Path, name: str, content: str | bytes | None) -> P
         ("results.json", '{"model": "ELMER", "dataset": "toy", "metrics": [1]}', "does not hold what a run writes"),
         ("results.json", '{"model": "M", "dataset": "d", "metrics": {"a": null}}', "does not hold what a run writes"),
         ("results.json", '{"model": "M", "dataset": "d", "decoding": {"ms_per_example": "1"}}', "does not hold"),
+        ("results.json", '{"model": "M", "dataset": "d", "decoding": {"canvas_positions": 0.5}}', "does not hold"),
+        ("results.json", '{"model": "M", "dataset": "d", "copied_words": "all"}', "does not hold"),
         ("config.yaml", None, "config.yaml' cannot be read"),
         ("config.yaml", "a: [", "config.yaml', line 1 is not valid YAML"),
         (

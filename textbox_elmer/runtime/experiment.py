@@ -30,7 +30,7 @@ from textbox_elmer.runtime.data import (
     training_texts,
 )
 from textbox_elmer.runtime.errors import UserError
-from textbox_elmer.runtime.generation import generate_ids
+from textbox_elmer.runtime.generation import canvas_positions, generate_ids
 from textbox_elmer.runtime.logs import log_to_console, log_to_file
 from textbox_elmer.runtime.metrics import check_metrics, metric_names
 from textbox_elmer.runtime.models.building import build_model
@@ -41,6 +41,7 @@ from textbox_elmer.runtime.pretraining import check_pretraining, prepare_pretrai
 from textbox_elmer.runtime.processes import Processes
 from textbox_elmer.runtime.results import library_versions, save_results, show_results, source_commit
 from textbox_elmer.runtime.run_folder import make_run_folder
+from textbox_elmer.runtime.summary import summarize
 from textbox_elmer.runtime.training import HostTrainer, checkpoints
 from textbox_elmer.runtime.training.optimizers import optimizer_and_arguments
 from textbox_elmer.runtime.training.pretraining import PretrainingTrainer
@@ -251,6 +252,7 @@ def _test(trainer: HostTrainer, config: Config, job: Job) -> dict[str, Any]:
             "ms_per_example": 1000 * trainer.decoding_seconds / trainer.decoded,
             "examples": len(job.test),
             "batch_size": config["eval_batch_size"],
+            "canvas_positions": canvas_positions(job.model, trainer.spec, config),
         },
-        "mean_exit_layer": trainer.mean_exit_layer(),
+        **summarize(trainer.texts, trainer.traces),
     }

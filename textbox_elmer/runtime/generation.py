@@ -1,8 +1,9 @@
 """Generating texts with any of the host's models, under the options that a configuration gives."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -12,6 +13,27 @@ from textbox_elmer.runtime.models.registry import ModelSpec
 
 LENGTHS = ("max_length", "min_length")
 EMPTY_OUTPUT = "NULL"  # what TextBox writes for a text of no words
+Values = Tensor | np.ndarray  # on the model's device, or gathered from a whole test
+
+
+class Generated(NamedTuple):
+    """Generated texts, `[batch, longest]` each; all but the ids is known of a parallel model's alone, else None.
+
+    Attributes:
+        ids: of the tokens, without the source.
+        exit_layers: the layer (from 0) that each came from, -1 at padding.
+        settled_layers: the layer since which its position has predicted each; -1 at padding.
+        vertices: the canvas position that each came from, -1 at padding.
+        copied: whether each came from the source rather than from the vocabulary.
+        scores: the probability of each at its exit, if it was asked for.
+    """
+
+    ids: Values
+    exit_layers: Values | None = None
+    settled_layers: Values | None = None
+    vertices: Values | None = None
+    copied: Values | None = None
+    scores: Values | None = None
 
 
 def generate_ids(
@@ -21,17 +43,16 @@ def generate_ids(
     input_ids: Tensor,
     attention_mask: Tensor,
     scored: bool = False,
-) -> tuple[Tensor, Tensor | None, Tensor | None]:
+) -> Generated:
     """Generate for sources `[batch, source_length]`, padded on the left for a causal model, else on the right.
 
-    Returns:
-        ids `[batch, longest]`, without the source, and, from a parallel model, the layer that each came from (-1 at
-        padding) and, if `scored`, its probability there.
+    Args:
+        scored: whether the tokens' probabilities are wanted, if the model is a parallel one.
 
     Raises:
         UserError: `generation_kwargs` holds what this model's generate() does not take.
     """
-    options: dict[str, Any] = {"max_length": config["tgt_len"], **(config["generation_kwargs"] or {})}
+    options = _options(config)
     source_length = input_ids.shape[1] if spec.causal else 0
     # A causal model's generate() counts the source, too; ours are lengths of the text.
     options |= {key: options[key] + source_length for key in LENGTHS if isinstance(options.get(key), int)}
@@ -43,8 +64,24 @@ def generate_ids(
         reason = " ".join(str(error).split())
         raise UserError(f"generation_kwargs does not suit {spec.name}: {reason}") from error
     if spec.parallel:
-        return output.sequences, output.exit_layers, output.scores
-    return output[:, source_length:], None, None
+        return Generated(
+            output.sequences,
+            output.exit_layers,
+            output.settled_layers,
+            output.vertices,
+            output.copied,
+            output.scores,
+        )
+    return Generated(output[:, source_length:])
+
+
+def canvas_positions(model: PreTrainedModel, spec: ModelSpec, config: Config) -> int | None:
+    """Return how many positions the canvas of each text has that `generate_ids` writes; None without a canvas."""
+    return model.config.canvas_positions(_options(config)["max_length"]) if spec.parallel else None
+
+
+def _options(config: Config) -> dict[str, Any]:
+    return {"max_length": config["tgt_len"], **(config["generation_kwargs"] or {})}
 
 
 def decode_ids(tokenizer: PreTrainedTokenizerBase, ids: Sequence[Sequence[int]]) -> list[str]:

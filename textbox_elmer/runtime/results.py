@@ -86,8 +86,15 @@ def show_results(
         table.add_row(name, value if isinstance(value, str) else f"{value:.2f}")
     decoding = results["decoding"]
     table.add_row(f"ms per example (batches of {decoding['batch_size']})", f"{decoding['ms_per_example']:.2f}")
-    if results["mean_exit_layer"] is not None:
-        table.add_row("mean exit layer (from 0)", f"{results['mean_exit_layer']:.2f}")
+    exits, settled = results["mean_exit_layer"], results["mean_settled_layer"]
+    if exits is not None:
+        table.add_row("mean exit layer (from 0)", f"{exits:.2f}")
+    if settled != exits:
+        table.add_row("mean layer since which words stay", f"{settled:.2f}")
+    if results["copied_words"] is not None:
+        table.add_row("copied words", f"{results['copied_words']:.1%}")
+    table.add_row("distinct texts", f"{results['distinct_texts']} of {len(texts)}")
+    table.add_row("repeated words", f"{results['repeated_words']:.1%}")
     console.print(table)
     for index in range(min(EXAMPLES_SHOWN, len(texts))):
         reference = references[index]

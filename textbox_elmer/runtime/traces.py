@@ -1,17 +1,20 @@
-"""Where each token of a parallel model's test texts left the decoder, and how sure it was there: generation.jsonl."""
+"""How each token of a parallel model's test texts came about: generation.jsonl."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.runtime.generation import Generated
 
 TRACES = "generation.jsonl"
 MOST_LAYERS = 256
+MOST_VERTICES = 2**20
 HALF_A_CHARACTER = "\ufffd"  # what a byte-level tokenizer decodes the first bytes of a character to
 
 
@@ -23,27 +26,40 @@ class Trace:
         pieces: what each token adds to the text; nothing for a special token, or until a character is complete.
         exit_layers: the layer (from 0) where each left.
         scores: the probability of each there; None if it was not asked for this text.
+        settled_layers: the layer since which its position has predicted each; under soft exit earlier than where it
+            left. None, as the next two, in files that are older than this.
+        vertices: the canvas position that each came from, under a graph the path through it.
+        copied: whether each came from the source rather than from the vocabulary.
     """
 
     pieces: list[str]
     exit_layers: list[int]
     scores: list[float] | None
+    settled_layers: list[int] | None = None
+    vertices: list[int] | None = None
+    copied: list[bool] | None = None
 
 
-def make_traces(
-    tokenizer: PreTrainedTokenizerBase, ids: np.ndarray, exit_layers: np.ndarray, scores: np.ndarray
-) -> list[Trace]:
-    """Return the traces of generated ids, `[examples, longest]` each.
+def make_traces(tokenizer: PreTrainedTokenizerBase, generated: Generated) -> list[Trace]:
+    """Return the traces of a parallel model's texts.
 
     Args:
-        exit_layers: negative at padding.
-        scores: NaN throughout a text whose scores are unknown.
+        generated: arrays, all fields of it; exit layers are negative at padding, scores NaN throughout a text whose
+            scores are unknown.
     """
     traces = []
-    for row, layers, sure in zip(ids, exit_layers, scores, strict=True):
+    for ids, layers, settled, vertices, copied, sure in zip(*generated, strict=True):
         written = layers >= 0
-        known = None if np.isnan(sure[written]).any() else [round(float(score), 4) for score in sure[written]]
-        traces.append(Trace(_pieces(tokenizer, row[written].tolist()), layers[written].tolist(), known))
+        traces.append(
+            Trace(
+                _pieces(tokenizer, ids[written].tolist()),
+                layers[written].tolist(),
+                None if np.isnan(sure[written]).any() else [round(float(score), 4) for score in sure[written]],
+                settled[written].tolist(),
+                vertices[written].tolist(),
+                copied[written].astype(bool).tolist(),
+            )
+        )
     return traces
 
 
@@ -86,15 +102,23 @@ def read_traces(path: Path) -> list[Trace]:
 def _read_line(line: str, number: int, path: Path) -> Trace:
     try:
         trace = Trace(**json.loads(line))
-        lengths = {len(values) for values in (trace.pieces, trace.exit_layers, trace.scores) if values is not None}
-        sound = (
-            len(lengths) == 1
-            and all(isinstance(piece, str) for piece in trace.pieces)
-            and all(type(layer) is int and 0 <= layer < MOST_LAYERS for layer in trace.exit_layers)
-            and all(isinstance(score, float | int) and 0 <= score <= 1 for score in trace.scores or ())
-        )
+        sound = _is_sound(trace)
     except (ValueError, TypeError, RecursionError):
         sound = False
     if not sound:
         raise UserError(f"{str(path)!r}, line {number}, is damaged: test the run's checkpoint again.")
     return trace
+
+
+def _is_sound(trace: Trace) -> bool:
+    layers, settled, vertices = trace.exit_layers, trace.settled_layers or [], trace.vertices or []
+    return (
+        len({len(values) for values in vars(trace).values() if values is not None}) == 1
+        and all(isinstance(piece, str) for piece in trace.pieces)
+        and all(type(layer) is int and 0 <= layer < MOST_LAYERS for layer in layers)
+        and all(isinstance(score, float | int) and 0 <= score <= 1 for score in trace.scores or ())
+        and all(type(first) is int and 0 <= first <= layer for first, layer in zip(settled, layers, strict=False))
+        and all(type(vertex) is int and 0 <= vertex < MOST_VERTICES for vertex in vertices)
+        and all(left < right for left, right in pairwise(vertices))
+        and all(type(copied) is bool for copied in trace.copied or ())
+    )

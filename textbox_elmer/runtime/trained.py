@@ -51,7 +51,7 @@ class TrainedModel:
         Raises:
             UserError: `generation_kwargs` holds what the model's generate() does not take.
         """
-        return generate_ids(self.model, self.spec, self.config, sources, mask)[0]
+        return generate_ids(self.model, self.spec, self.config, sources, mask).ids
 
 
 def run_config(saved: Path, checkpoint: str | Path, **changes: Any) -> Config:

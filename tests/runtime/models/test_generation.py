@@ -49,7 +49,7 @@ def generated(config: Config, model: PreTrainedModel, collate: Callable, rows: l
     source, mask = batch["input_ids"], batch["attention_mask"]
     if isinstance(collate, CausalCollator):
         source, mask = prompts(batch, collate.pad_token_id)
-    return generate_ids(model, find_model(config.model), config, source, mask)[0]
+    return generate_ids(model, find_model(config.model), config, source, mask).ids
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -148,15 +148,15 @@ class Bar:
 
 @dataclass(frozen=True)
 class Histogram:
-    """How many tokens left at each layer."""
+    """How many tokens there are of each layer."""
 
     bars: list[Bar]
     tokens: int
 
 
-def exit_histogram(exit_layers: Sequence[int], layers: int) -> Histogram:
-    """Lay out the number of tokens that left at each of a decoder's layers."""
-    counts, total = Counter(exit_layers), len(exit_layers)
+def layer_histogram(deciding_layers: Sequence[int], layers: int) -> Histogram:
+    """Lay out how many tokens each of a decoder's layers decided on."""
+    counts, total = Counter(deciding_layers), len(deciding_layers)
     most, floor = max(counts.values()), HEIGHT - BOTTOM
     slot = (WIDTH - 2 * RIGHT) / layers
     bars = []

@@ -2,24 +2,14 @@
 
 from dataclasses import dataclass
 
-from textbox_elmer.reports.html.colours import confidence_class
 from textbox_elmer.reports.html.examples import Pick
 from textbox_elmer.reports.html.groups import Group, Member
-
-
-@dataclass(frozen=True)
-class Token:
-    """A token of an output; `classes` and `confidence` (in percent) are empty where it is not known."""
-
-    piece: str
-    layer: int
-    classes: str
-    confidence: str
+from textbox_elmer.reports.html.tokens import Token, tokens_of
 
 
 @dataclass(frozen=True)
 class Output:
-    """What a run wrote, with its tokens if their exits are known, and its score if there are references."""
+    """What a run wrote, with its tokens if the run kept them, and its score if there are references."""
 
     member: Member
     text: str
@@ -54,18 +44,5 @@ def show_example(group: Group, pick: Pick) -> Example:
 def _output(member: Member, index: int) -> Output:
     run = member.run
     scores = None if run.scores is None else run.scores.values[index]
-    return Output(member, run.texts[index], _tokens(member, index), scores)
-
-
-def _tokens(member: Member, index: int) -> list[Token]:
-    if not member.run.traces:
-        return []
-    trace = member.run.traces[index]
-    tokens = []
-    for place, (piece, layer) in enumerate(zip(trace.pieces, trace.exit_layers, strict=True)):
-        classes, confidence = f"l{layer}", ""
-        if trace.scores is not None:
-            classes += f" c{confidence_class(trace.scores[place])}"
-            confidence = f"{100 * trace.scores[place]:.1f}"
-        tokens.append(Token(piece, layer, classes, confidence))
-    return tokens
+    tokens = tokens_of(run.traces[index], run.legend) if run.traces else []
+    return Output(member, run.texts[index], tokens, scores)

@@ -4,18 +4,21 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from textbox_elmer.reports.html.charts import LineChart, exit_histogram, length_scatter, line_chart, tick_label
+from textbox_elmer.reports.html.charts import LineChart, layer_histogram, length_scatter, line_chart, tick_label
 from textbox_elmer.reports.html.colours import colour_rules
 from textbox_elmer.reports.html.examples import Selection, select, words
 from textbox_elmer.reports.html.groups import Group, Member, group_runs
 from textbox_elmer.reports.html.outputs import Example, show_example
 from textbox_elmer.reports.html.runs import Run
 from textbox_elmer.reports.html.tables import latency_rows, score_rows
+from textbox_elmer.reports.html.tokens import Legend, deciding_layers
 
 TEMPLATES = Path(__file__).with_name("templates")
 # Characters that HTML forbids, or that a page would not show, as the pictures that Unicode has for them.
@@ -34,6 +37,7 @@ class Section:
     scatters: list[tuple[Member, Any]]
     latency: list[Any]
     selections: list[tuple[Selection, list[Example]]]
+    legend: Legend
 
 
 def render(runs: Sequence[Run]) -> str:
@@ -84,7 +88,10 @@ def _section(number: int, group: Group, layers: int) -> Section:
         score_rows=score_rows(group),
         charts=_line_charts(group),
         histograms=[
-            (member, exit_histogram([layer for trace in member.run.traces for layer in trace.exit_layers], layers))
+            (
+                member,
+                layer_histogram([layer for trace in member.run.traces for layer in deciding_layers(trace)], layers),
+            )
             for member in traced
         ],
         scatters=[(member, length_scatter(_lengths(member.run))) for member in with_references],
@@ -93,6 +100,7 @@ def _section(number: int, group: Group, layers: int) -> Section:
             (chosen, [show_example(group, pick) for pick in chosen.picks])
             for chosen in (select(group) if group.tested else [])
         ],
+        legend=reduce(or_, (member.run.legend for member in group.members)),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from textbox_elmer.reports.html.curves import Curve, read_curves
 from textbox_elmer.reports.html.scoring import Scores, score_examples
+from textbox_elmer.reports.html.tokens import Legend, canvas_length, legend_of
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.config.values import check_value, read_yaml
 from textbox_elmer.runtime.data.folder import Split, find_dataset, load_split, quick_test_limit
@@ -17,6 +18,8 @@ from textbox_elmer.runtime.results import GENERATION, RESULTS
 from textbox_elmer.runtime.suggest import nearest
 from textbox_elmer.runtime.traces import TRACES, Trace, read_traces
 from textbox_elmer.runtime.training import checkpoints
+
+SUMS = ("mean_exit_layer", "mean_settled_layer", "copied_words", "distinct_texts", "repeated_words")
 
 
 @dataclass
@@ -29,7 +32,9 @@ class Run:
         results: what results.json holds.
         curves: by name, such as "train/loss" and "eval/rouge-1"; empty if nothing was trained.
         texts: the test texts; empty if there are none.
-        traces: where their tokens left, or nothing.
+        traces: how their tokens came about, or nothing.
+        legend: the marks that these need.
+        canvas: positions of the canvas that they were written on, if that is known, else 0.
         split: the test's sources and references; None if they are gone.
         scores: the texts' scores one by one; None without references.
         missing: what the report has to do without, a sentence each.
@@ -41,6 +46,8 @@ class Run:
     curves: Mapping[str, Curve] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
     traces: list[Trace] = field(default_factory=list)
+    legend: Legend = field(default_factory=Legend)
+    canvas: int = 0
     split: Split | None = None
     scores: Scores | None = None
     missing: list[str] = field(default_factory=list)
@@ -60,6 +67,8 @@ def read_run(folder: Path) -> Run:
         run.texts = _or_missing(run, _read_texts, folder / GENERATION) or []
     if run.texts and (folder / TRACES).exists():
         run.traces = _or_missing(run, _traces_of, folder / TRACES, run.texts) or []
+        run.legend = legend_of(run.traces)
+        run.canvas = canvas_length(run.traces, results.get("decoding", {}).get("canvas_positions"))
     if run.texts:
         run.split = _or_missing(run, _read_split, run)
     if run.split is not None:
@@ -126,7 +135,9 @@ def _is_sound(results: Any) -> bool:
     decoding, training = results.get("decoding", {}), results.get("training", {})
     numbers = [decoding.get("ms_per_example", 0), decoding.get("examples", 0), decoding.get("batch_size", 0)]
     numbers += [training.get("steps", 0), training.get("seconds", 0), results.get("loss", 0)]
-    numbers += [results.get("mean_exit_layer") or 0]
+    numbers += [results.get(key) or 0 for key in SUMS]
+    if not isinstance(decoding.get("canvas_positions"), int | None):
+        return False
     scores = results.get("metrics", {}).values()
     return all(_is_number(number) for number in numbers) and all(
         _is_number(score) or isinstance(score, str) for score in scores

@@ -36,6 +36,10 @@ def score_rows(group: Group) -> list[tuple[str, list[Cell]]]:
     others: tuple[tuple[str, Callable[[dict], Any], str], ...] = (
         ("test loss (nats per token)", lambda result: result.get("loss"), ".3f"),
         ("mean exit layer (from 0)", lambda result: result.get("mean_exit_layer"), ".2f"),
+        ("mean layer since which words stay", lambda result: result.get("mean_settled_layer"), ".2f"),
+        ("copied words", lambda result: result.get("copied_words"), ".1%"),
+        ("distinct texts", lambda result: result.get("distinct_texts"), ",.0f"),
+        ("repeated words", lambda result: result.get("repeated_words"), ".1%"),
         ("training steps", lambda result: result.get("training", {}).get("steps"), ",.0f"),
         ("training seconds", lambda result: result.get("training", {}).get("seconds"), ",.0f"),
     )

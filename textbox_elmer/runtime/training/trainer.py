@@ -21,7 +21,7 @@ from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.data.collator import prompts
 from textbox_elmer.runtime.data.tokenization import source_lengths
 from textbox_elmer.runtime.errors import UserError
-from textbox_elmer.runtime.generation import decode_texts, generate_ids
+from textbox_elmer.runtime.generation import Generated, decode_texts, generate_ids
 from textbox_elmer.runtime.metrics import evaluate
 from textbox_elmer.runtime.models.registry import ModelSpec
 from textbox_elmer.runtime.traces import make_traces
@@ -173,7 +173,10 @@ class HostTrainer(Seq2SeqTrainer):
         ignore_keys: list[str] | None = None,
         **kwargs: Any,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Return a batch's loss, its generated ids `[batch, longest]` and its labels, timing the generation alone."""
+        """Return a batch's loss, its generated ids `[batch, longest]` and its labels, timing the generation alone.
+
+        In a test of a parallel model, all fields of `Generated` take the ids' place.
+        """
         inputs = self._prepare_inputs(inputs)
         with torch.no_grad(), self.compute_loss_context_manager():
             loss = self.compute_loss(model, inputs).detach()
@@ -182,20 +185,22 @@ class HostTrainer(Seq2SeqTrainer):
         source, mask = inputs["input_ids"], inputs["attention_mask"]
         if self.spec.causal:
             source, mask = prompts(inputs, self.processing_class.pad_token_id)
-        sequences, exit_layers = self._generate(source, mask)
-        if exit_layers is None or not self.scored_share:
-            return loss, sequences, inputs["labels"]
-        return loss, (sequences, exit_layers, self._scores(source, mask, sequences)), inputs["labels"]
+        generated = self._generate(source, mask)
+        if generated.exit_layers is None or not self.scored_share:
+            return loss, generated.ids, inputs["labels"]
+        # Trainer takes plain tuples apart, and pads with -100, which no boolean can be.
+        generated = generated._replace(copied=generated.copied.long(), scores=self._scores(source, mask, generated.ids))
+        return loss, tuple(generated), inputs["labels"]
 
-    def _generate(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _generate(self, input_ids: Tensor, attention_mask: Tensor) -> Generated:
         model = self.accelerator.unwrap_model(self.model)
         _wait_for_device()
         start = time.perf_counter()
-        sequences, exit_layers, _ = generate_ids(model, self.spec, self.config, input_ids, attention_mask)
+        generated = generate_ids(model, self.spec, self.config, input_ids, attention_mask)
         _wait_for_device()
         self.decoding_seconds += time.perf_counter() - start
         self.decoded += len(input_ids)
-        return sequences, exit_layers
+        return generated
 
     def _scores(self, input_ids: Tensor, attention_mask: Tensor, sequences: Tensor) -> Tensor:
         """Return the probability of each token of `sequences`, `[batch, longest]`; NaN in texts that are not scored.
@@ -205,10 +210,10 @@ class HostTrainer(Seq2SeqTrainer):
         rows = math.ceil(len(input_ids) * self.scored_share)
         model = self.accelerator.unwrap_model(self.model)
         sources = input_ids[:rows], attention_mask[:rows]
-        again, _, scores = generate_ids(model, self.spec, self.config, *sources, scored=True)
-        missing = sequences.shape[1] - again.shape[1]
-        again = nn.functional.pad(again, (0, missing), value=model.config.pad_token_id)
-        scores = nn.functional.pad(scores.float(), (0, missing))
+        generated = generate_ids(model, self.spec, self.config, *sources, scored=True)
+        missing = sequences.shape[1] - generated.ids.shape[1]
+        again = nn.functional.pad(generated.ids, (0, missing), value=model.config.pad_token_id)
+        scores = nn.functional.pad(generated.scores.float(), (0, missing))
         # Rounding may differ between batches of different sizes: what is no score of this very text is none.
         scores = scores.masked_fill((again != sequences[:rows]).any(-1, keepdim=True), torch.nan)
         return nn.functional.pad(scores, (0, 0, 0, len(input_ids) - rows), value=torch.nan)
@@ -216,17 +221,12 @@ class HostTrainer(Seq2SeqTrainer):
     def _score(self, prediction: EvalPrediction) -> dict[str, float | str]:
         """Turn generated ids into texts, kept in `texts`, and those into metrics and the score that sums them up."""
         traced = isinstance(prediction.predictions, tuple)
-        ids, *rest = prediction.predictions if traced else (prediction.predictions,)
-        ids = np.where(ids < 0, self.processing_class.pad_token_id, ids)
+        generated = Generated(*prediction.predictions) if traced else Generated(prediction.predictions)
+        ids = np.where(generated.ids < 0, self.processing_class.pad_token_id, generated.ids)
         self.texts = decode_texts(self.processing_class, ids)
-        self.traces = make_traces(self.processing_class, ids, *rest) if traced else []
+        self.traces = make_traces(self.processing_class, generated._replace(ids=ids)) if traced else []
         metrics = evaluate(self.texts, self.references, self.config)
         return metrics | {"score": validation_score(metrics, self.config)}
-
-    def mean_exit_layer(self) -> float | None:
-        """Return the mean layer that the tested texts' tokens came from; None if the model has no exits."""
-        layers = [layer for trace in self.traces for layer in trace.exit_layers]
-        return sum(layers) / len(layers) if layers else None
 
     def _start_decoding(self) -> None:
         self.decoding_seconds, self.decoded, self.texts, self.traces = 0.0, 0, [], []

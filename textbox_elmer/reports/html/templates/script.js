@@ -19,10 +19,21 @@
     for (const radio of document.querySelectorAll("input[type=radio]")) radio.checked = radio.value === event.target.value;
   });
 
-  const hide = () => { tip.hidden = true; };
+  const unmark = () => { for (const box of document.querySelectorAll(".path .at")) box.classList.remove("at"); };
+  const hide = () => { tip.hidden = true; unmark(); };
+  const said = (token) => {
+    const { l, s, c, v } = token.dataset;
+    const parts = [s ? `unchanged since layer ${s}, left at layer ${l}` : `left at layer ${l}`];
+    parts.push(c ? `confidence ${c} %` : "confidence not kept for this text");
+    if (token.classList.contains("copied")) parts.push("copied from the source");
+    if (v) parts.push(`canvas position ${v} of 0 to ${token.parentElement.dataset.last}`);
+    return parts.join("\n");
+  };
   const show = (token) => {
-    const sure = token.dataset.c ? `confidence ${token.dataset.c} %` : "confidence not kept for this text";
-    tip.textContent = `layer ${token.dataset.l} · ${sure}`;
+    unmark();
+    const boxes = token.closest(".output").querySelectorAll(".path rect");
+    boxes[[...token.parentElement.children].indexOf(token)]?.classList.add("at");
+    tip.textContent = said(token);
     tip.hidden = false;
     const box = token.getClientRects()[0], own = tip.getBoundingClientRect();
     const left = Math.max(4, Math.min(box.left + box.width / 2 - own.width / 2, root.clientWidth - own.width - 4));
