@@ -19,7 +19,7 @@ IDENTITY = ("model", "dataset", "pretrain_task")
 
 
 class ELMERTrainer(Trainer):
-    """TextBox's own trainer, which tells collator and model how far it is, and takes a checkpoint up where it belongs."""
+    """TextBox's own trainer, which tells how far it is and takes a checkpoint up only where it belongs."""
 
     def __init__(self, config: Any, model: ELMER, accelerator: Any) -> None:
         super().__init__(config, model, accelerator)
