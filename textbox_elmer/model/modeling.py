@@ -28,6 +28,7 @@ from .loss_head import LossHead
 from .off_ramp import EXCLUDED, OffRamp
 from .packing import Linear, packed
 from .pointer import Pointer
+from .reading import Canvas as ReadCanvas
 from .reading import CanvasHead, read_last, read_soft, read_when_confident
 from .screening import Screen, screen_pays
 from .source import Source
@@ -172,7 +173,9 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         states = self.model.encoder(input_ids, mask)
         pointer = None
         if self.pointer is not None:
-            words = (attention_mask != 0) & ~torch.isin(input_ids, input_ids.new_tensor(self._special_ids()))
+            # Not isin(), which exporters do not know.
+            special = (input_ids[..., None] == input_ids.new_tensor(self._special_ids())).any(-1)
+            words = (attention_mask != 0) & ~special
             pointer = self.pointer.over_source(input_ids, states, words)
         return Source(states, mask, attention_mask, pointer)
 
@@ -221,7 +224,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             raise ValueError("input_ids is missing: ELMER writes from a source.")
         source = self._read_source(input_ids, attention_mask)
         if decoder_input_ids is None:
-            decoder_input_ids = self._canvas(len(input_ids), self._canvas_length(labels, exit_layers))
+            decoder_input_ids = self._canvas(input_ids.shape[0], self._canvas_length(labels, exit_layers))
         if labels is not None:
             labels = ignore_padding(labels, self.config.pad_token_id)
             self._check_canvas(labels, decoder_input_ids)
@@ -451,11 +454,11 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         scored: bool,
     ) -> Writing:
         source, config = self._read_source(input_ids, attention_mask), self.config
-        canvas = _Canvas(self._canvas(len(input_ids), config.canvas_positions(options.max_length)), None, None)
-        layers = self.model.decoder.over_source(source.states, source.mask)
-        hidden = self._embed_canvas(source, canvas, None, None)
-        off_ramp, embed = self._off_ramp(), self.model.shared
+        canvas = self._inference_canvas(source, options.max_length)
+        off_ramp = self._off_ramp()
         if config.alignment == "position" and source.pointer is None:
+            layers = self.model.decoder.over_source(source.states, source.mask)
+            hidden, embed = self._embed_canvas(source, canvas, None, None), self.model.shared
             run = (layers, hidden, off_ramp, config.eos_token_id, scored)
             if options.exit_mode == "soft" and options.trim_margin is None:
                 found = predict_soft(*run, embed, self.concat_head)
@@ -467,21 +470,58 @@ class ElmerForConditionalGeneration(PreTrainedModel):
                 found = predict_last(*run)
             return write_predictions(found, config.eos_token_id, collapse_repeats)
         head = CanvasHead(off_ramp, source.pointer)
-        if options.exit_mode == "soft":
-            read = read_soft(layers, hidden, head, embed, self.concat_head)
-        elif options.exit_mode == "hard":
-            read = read_when_confident(layers, hidden, head, options.exit_threshold)
-        else:
-            read = read_last(layers, hidden, head)
+        read, transitions = self._read(source, canvas, head, options.exit_mode, options.exit_threshold)
         if config.alignment == "position":
             return write_in_order(read, config.eos_token_id, collapse_repeats)
         if config.alignment == "ctc":
             return write_without_blanks(read, config.mask_token_id, config.eos_token_id)
-        transitions = self._transitions(off_ramp.norm(read.states), canvas.lengths)
         if options.decoding == "beam":
             beam = (options.num_beams, options.length_penalty, options.max_length - 1)
             return write_by_beam(read, head, transitions, config.eos_token_id, *beam)
         return write_path(read, transitions, config.eos_token_id, options.decoding, collapse_repeats)
+
+    def read_canvas(
+        self, input_ids: Tensor, attention_mask: Tensor | None, max_length: int, off_ramp: type[OffRamp]
+    ) -> tuple[ReadCanvas, Tensor | None]:
+        """Return what every position of a canvas would write: what `generate` makes its texts of.
+
+        For those who make texts of it elsewhere, as an export does. Not for one token a position without copying, whose
+        logits `forward` returns, and not for hard exit.
+
+        Args:
+            input_ids: sources, `[batch, source_length]`.
+            attention_mask: 1 for tokens, 0 for padding, `[batch, source_length]`.
+            max_length: most tokens of a text, for which the canvas has `config.canvas_positions(max_length)` positions.
+            off_ramp: the way to read the head.
+
+        Returns:
+            the canvas's words and states, and under a graph its transitions' log-probabilities,
+            `[batch, canvas, canvas]`.
+        """
+        source = self._read_source(input_ids, attention_mask)
+        ramp = off_ramp(self.lm_head.weight, self._bias(), norm=self.model.decoder.layer_norm)
+        head = CanvasHead(ramp, source.pointer)
+        canvas = self._inference_canvas(source, max_length)
+        return self._read(source, canvas, head, self.config.exit_mode, self.config.exit_threshold)
+
+    def _inference_canvas(self, source: Source, max_length: int) -> "_Canvas":
+        positions = self.config.canvas_positions(max_length)
+        return _Canvas(self._canvas(source.states.shape[0], positions), None, None)
+
+    def _read(
+        self, source: Source, canvas: "_Canvas", head: CanvasHead, exit_mode: str, exit_threshold: float
+    ) -> tuple[ReadCanvas, Tensor | None]:
+        layers = self.model.decoder.over_source(source.states, source.mask)
+        hidden = self._embed_canvas(source, canvas, None, None)
+        if exit_mode == "soft":
+            read = read_soft(layers, hidden, head, self.model.shared, self.concat_head)
+        elif exit_mode == "hard":
+            read = read_when_confident(layers, hidden, head, exit_threshold)
+        else:
+            read = read_last(layers, hidden, head)
+        if self.links is None:
+            return read, None
+        return read, self._transitions(head.off_ramp.norm(read.states), canvas.lengths)
 
     def _off_ramp(self) -> OffRamp:
         """Return the head as it is read at inference, with a screen that is kept until the weights change."""
@@ -498,7 +538,8 @@ class _Canvas:
 
     def __init__(self, ids: Tensor, attention_mask: Tensor | None, exit_layers: Tensor | None) -> None:
         self.ids, self.attention_mask, self.exit_layers = ids, attention_mask, exit_layers
-        whole = ids.new_full((len(ids),), ids.shape[1])
+        # Not len(ids): an exporter would take it for a constant.
+        whole = ids.new_full((ids.shape[0],), ids.shape[1])
         self.lengths = whole if attention_mask is None else (attention_mask != 0).sum(-1)
 
     def mask(self, dtype: torch.dtype) -> Tensor | None:

@@ -37,7 +37,7 @@ class Source:
         """
         last_token = (self.attention_mask != 0).sum(-1, keepdim=True).clamp(min=1) - 1
         last_place = (canvas_lengths[:, None] - 1).clamp(min=1)
-        places = torch.arange(canvas, device=self.states.device).expand(len(self.states), -1).minimum(last_place)
+        places = torch.arange(canvas, device=self.states.device).expand(self.states.shape[0], -1).minimum(last_place)
         # Rounded to the nearest token, in whole numbers, so that every device rounds alike.
         read = (2 * places * last_token + last_place) // (2 * last_place)
         return self.states.gather(1, read[..., None].expand(-1, -1, self.states.shape[-1]))
