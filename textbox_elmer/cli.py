@@ -38,7 +38,8 @@ Train, test and compare text-generation models, ELMER's parallel decoder first.
   {program} data distill D --model_path=PATH [--num_beams=1] [--batch_size=64] [--model=NAME] NEW
       make the dataset NEW out of D, its training targets written by a trained model; repeat it to go on with it
   {program} export --model_path=saved/<run>/checkpoint_best --format=onnx [--canvas=32,64] [--int8] [--out=FOLDER]
-      write an ELMER as ONNX graphs, one per canvas, and check them against PyTorch
+      write an ELMER as ONNX graphs, one for texts of up to so many tokens each, and check them against PyTorch;
+      a graph's or ctc's canvas has canvas_scale positions a token. Beam search is not exported.
   {program} compare --models ELMER,BART,T5 --dataset=apidoc [--seeds 3] [--out=FOLDER] [--key=value …]
       train several models alike, or go on with it, and set their scores and their speed side by side
   {program} report saved/<run> [more runs …] [--out=report.html]

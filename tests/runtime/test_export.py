@@ -1,27 +1,37 @@
 """The export to ONNX: the same ids as PyTorch's, whole folders or none, and a sentence for every mistake."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from tests.conftest import FIXTURES, TINY_BART, write_toy
 from textbox_elmer import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.cli import main
+from textbox_elmer.model import dag
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.export import OnnxElmer, command, requirements
-from textbox_elmer.runtime.export.check import Comparison, made_up_sources
+from textbox_elmer.runtime.export.check import Comparison, Sources, compare, made_up_sources
+from textbox_elmer.runtime.export.walks import walk
 
 POSITIONS = 40
 LARGE = 0.3  # deviation of the weights, with which tiny models write a different text for every source
 ENDS = 2.0  # and so much of a liking for their end that some texts reach it
 
+DECIDED = 4.0  # times as large, transitions tell vertices apart as well as words do
 
-def save_checkpoint(folder: Path, exit_mode: str) -> ElmerForConditionalGeneration:
+
+def save_checkpoint(folder: Path, exit_mode: str, **fields: Any) -> ElmerForConditionalGeneration:
     """Save a tiny random model and a tokenizer; nothing that decides its texts is left at zero."""
     tokenizer = AutoTokenizer.from_pretrained(FIXTURES / "textbox" / "tokenizer")
     config = ElmerConfig(
@@ -35,12 +45,16 @@ def save_checkpoint(folder: Path, exit_mode: str) -> ElmerForConditionalGenerati
         init_std=LARGE,
         exit_mode=exit_mode,
         **TINY_BART,
+        **fields,
     )
     torch.manual_seed(0)
     model = ElmerForConditionalGeneration(config).eval()
     model.concat_head.weight.data.normal_(std=LARGE)
     model.final_logits_bias.normal_()
     model.final_logits_bias[0, model.config.eos_token_id] += ENDS
+    if model.links is not None:
+        for weight in model.links.parameters():
+            weight.data.mul_(DECIDED)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return model
@@ -62,6 +76,28 @@ def last(tmp_path_factory: pytest.TempPathFactory) -> tuple[ElmerForConditionalG
     model = save_checkpoint(folder, "last")
     assert main(["export", f"--model_path={folder}"]) == 0
     return model, folder
+
+
+FROM_SOURCE = {"canvas_input": "source", "copy_source": True, "normalize_before": True}
+KINDS: dict[str, dict[str, Any]] = {
+    "dag": {"exit_mode": "soft", "alignment": "dag", "canvas_scale": 2.5, **FROM_SOURCE},
+    "plain dag": {"exit_mode": "last", "alignment": "dag", "canvas_scale": 3, "canvas_input": "source"},
+    "ctc": {"exit_mode": "soft", "alignment": "ctc", "canvas_scale": 2},
+    "copying": {"exit_mode": "soft", **FROM_SOURCE},
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[ElmerForConditionalGeneration, Path]:
+    """A checkpoint that writes in another way than the paper's, and its export for 5 tokens."""
+    folder = tmp_path_factory.mktemp("kind")
+    model = save_checkpoint(folder, **KINDS[request.param])
+    assert (
+        main(["export", f"--model_path={folder}", "--canvas=5", *(["--int8"] if request.param == "dag" else [])]) == 0
+    )
+    return model, folder / "onnx"
 
 
 def batch(rows: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -105,6 +141,115 @@ def test_a_graph_keeps_batch_and_length_free(soft: tuple[ElmerForConditionalGene
     }
     source = ["batch", "source_length"]
     assert shapes == {"input_ids": source, "attention_mask": source, "tokens": ["batch", 12]}
+
+
+def decodings(model: ElmerForConditionalGeneration) -> list[str | None]:
+    return [None, "greedy", "lookahead", "viterbi"] if model.config.alignment == "dag" else [None]
+
+
+@pytest.mark.parametrize("collapse", [True, False])
+def test_every_kind_of_model_writes_its_ids(kind: tuple[ElmerForConditionalGeneration, Path], collapse: bool) -> None:
+    model, folder = kind
+    exported = OnnxElmer(folder, 5)
+    for rows, length in ((1, 1), (4, 2), (7, 16), (3, POSITIONS)):
+        ids, mask = batch(rows, length)
+        for decoding in decodings(model):
+            wanted = model.generate(ids, mask, max_length=5, decoding=decoding, collapse_repeats=collapse)
+            assert torch.equal(exported.generate(ids, mask, collapse, decoding), wanted)
+            assert torch.equal(exported.generate(ids.masked_fill(mask == 0, 9), mask, collapse, decoding), wanted)
+
+
+def test_every_kind_of_model_is_checked(kind: tuple[ElmerForConditionalGeneration, Path]) -> None:
+    model, folder = kind
+    facts = json.loads((folder / "export.json").read_text())
+    check = facts["checks"]["elmer-5.onnx"]
+    assert check["same"] == check["examples"] == 200
+    assert check["different"] > 20
+    assert set(facts["decodings"]) == {*decodings(model)} - {None}
+
+
+def test_a_graphs_outputs_are_the_models(kind: tuple[ElmerForConditionalGeneration, Path]) -> None:
+    model, folder = kind
+    session = onnxruntime.InferenceSession(folder / "elmer-5.onnx", providers=["CPUExecutionProvider"])
+    ids, mask = batch(6, 9)
+    tokens, *graph = session.run(None, {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})
+    positions = model.config.canvas_positions(5)
+    assert tokens.shape == (6, positions)
+    if model.config.alignment != "dag":
+        assert not graph
+        return
+    canvas = torch.full((6, positions), model.config.mask_token_id)
+    canvas[:, 0] = model.config.bos_token_id
+    with torch.no_grad():
+        logits = model(ids, mask, decoder_input_ids=canvas).logits
+    log_probs, transitions = graph
+    best = logits.log_softmax(-1).max(-1)
+    assert (tokens == best.indices.numpy()).all()
+    np.testing.assert_allclose(log_probs, best.values.numpy(), atol=1e-4)
+    assert transitions.shape == (6, positions, positions)
+    np.testing.assert_allclose(np.exp(transitions[:, :-1]).sum(-1), 1, atol=1e-4)
+    assert (transitions[:, np.tri(positions, dtype=bool)] == -np.inf).all()
+
+
+def test_int8_walks_too(tmp_path_factory: pytest.TempPathFactory, kind: tuple[Any, Path]) -> None:
+    model, folder = kind
+    if not (folder / "elmer-5-int8.onnx").is_file():
+        pytest.skip("one kind is enough")
+    exported, (ids, mask) = OnnxElmer(folder, 5, int8=True), batch(5, 9)
+    texts = exported.generate(ids, mask, decoding="viterbi")
+    assert texts.shape[0] == 5
+    assert texts.shape[1] <= 5
+    assert not torch.isin(texts, torch.tensor([model.config.bos_token_id, model.config.mask_token_id])).any()
+
+
+def test_an_export_of_before_there_were_graphs(
+    soft: tuple[ElmerForConditionalGeneration, Path], tmp_path: Path
+) -> None:
+    model, folder = soft
+    shutil.copytree(folder / "onnx", tmp_path / "old")
+    config = json.loads((tmp_path / "old" / "config.json").read_text())
+    for field in ("alignment", "canvas_scale", "canvas_input", "copy_source", "normalize_before"):
+        del config[field]
+    (tmp_path / "old" / "config.json").write_text(json.dumps(config))
+    ids, mask = batch(7, 16)
+    assert torch.equal(OnnxElmer(tmp_path / "old", 12).generate(ids, mask), model.generate(ids, mask))
+
+
+class ByOneDecodingOtherwise:
+    """An exported graph that writes one text otherwise, and only by Viterbi's walk."""
+
+    canvas = 5
+
+    def __init__(self, model: ElmerForConditionalGeneration) -> None:
+        self.model = model
+
+    def generate(self, ids: torch.Tensor, mask: torch.Tensor, decoding: str | None) -> torch.Tensor:
+        texts = self.model.generate(ids, mask, max_length=self.canvas, decoding=decoding)
+        if decoding == "viterbi":
+            texts[1, 0] += 1
+        return texts
+
+
+def test_all_walks_are_compared(tmp_path: Path) -> None:
+    model = save_checkpoint(tmp_path, **KINDS["dag"])
+    rows = [[7, 8, 9], [10, 11], [12]]
+    found = compare(model, ByOneDecodingOtherwise(model), Sources(rows, "three"))
+    assert (found.same, found.examples) == (2, 3)
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**32), canvas=st.integers(1, 20), missing=st.sampled_from([0.0, 0.3, 0.9]))
+def test_numpy_walks_as_torch_does(seed: int, canvas: int, missing: float) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    log_probs = -torch.rand(4, canvas, generator=draw) * 5
+    transitions = torch.randn(4, canvas, canvas, generator=draw) * 2 - 1
+    transitions[torch.rand(4, canvas, canvas, generator=draw) < missing] = -torch.inf
+    transitions[torch.rand(4, canvas, generator=draw) < missing / 2] = -torch.inf
+    log_probs[torch.rand(4, canvas, generator=draw) < missing / 4] = -torch.inf
+    for decoding in dag.DECODINGS:
+        wanted = dag.walk(log_probs, transitions, torch.full((4,), canvas), decoding)
+        found = walk(log_probs.numpy(), transitions.numpy(), decoding)
+        np.testing.assert_array_equal(found, wanted.numpy(), err_msg=decoding)
 
 
 def test_int8_multiplies_by_int8_weights(soft: tuple[ElmerForConditionalGeneration, Path]) -> None:
@@ -244,6 +389,13 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
     ("hard exit asked for", nothing, [MODEL, "--exit_mode=hard"], "--exit_mode must be soft or last for an export"),
     ("unknown format", nothing, [MODEL, "--format=tflite"], "--format must be onnx, not 'tflite'"),
     ("long canvas", nothing, [MODEL, "--canvas=12,64"], "--canvas=64 is more than the model's 40 positions"),
+    (
+        "long canvas of several positions a token",
+        change_config(alignment="ctc", canvas_scale=2.5),
+        [MODEL, "--canvas=12,17"],
+        "--canvas=17 is more than the model's 40 positions (max_position_embeddings), of which each token takes 2.5: "
+        "give --canvas=16 or less",
+    ),
     ("no number", nothing, [MODEL, "--canvas=long"], "--canvas must be whole numbers of at least 1"),
     ("no canvas", nothing, [MODEL, "--canvas=0"], "--canvas must be whole numbers of at least 1"),
     ("unknown option", nothing, [MODEL, "--canvass=64"], "has no option --canvass: did you mean --canvas?"),
@@ -303,3 +455,16 @@ def test_what_an_export_lacks_is_named(soft: tuple[ElmerForConditionalGeneration
         OnnxElmer(tmp_path)
     with pytest.raises(ValueError, match="41 positions asked for, but the model has 40"):
         OnnxElmer(soft[1] / "onnx", 5).generate(torch.full((1, POSITIONS + 1), 7))
+
+
+def test_decodings_that_mean_nothing_are_named(
+    soft: tuple[ElmerForConditionalGeneration, Path], kind: tuple[ElmerForConditionalGeneration, Path]
+) -> None:
+    ids, mask = batch(1, 3)
+    with pytest.raises(ValueError, match="decoding is for models with alignment=dag"):
+        OnnxElmer(soft[1] / "onnx", 5).generate(ids, mask, decoding="viterbi")
+    if kind[0].config.alignment == "dag":
+        with pytest.raises(ValueError, match="decoding=beam is not exported"):
+            OnnxElmer(kind[1], 5).generate(ids, mask, decoding="beam")
+        with pytest.raises(ValueError, match="decoding is one of greedy, lookahead"):
+            OnnxElmer(kind[1], 5).generate(ids, mask, decoding="sampling")

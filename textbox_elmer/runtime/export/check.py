@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
-from textbox_elmer.model import ElmerForConditionalGeneration
+from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.runtime.config import resolve_config
 from textbox_elmer.runtime.data import encode_split, find_dataset, load_split
 from textbox_elmer.runtime.data.collator import pad
@@ -55,7 +55,8 @@ def made_up_sources(vocabulary: int, positions: int, examples: int = EXAMPLES) -
 class Comparison:
     """For how many of the sources both sides write exactly the same ids, and how many different texts PyTorch writes.
 
-    A model that writes few different texts, as a hardly trained one does, proves little by the first number.
+    The same means by every decoding that an export has; different texts are counted under the first. A model that
+    writes few different texts, as a hardly trained one does, proves little by the first number.
     """
 
     same: int
@@ -63,20 +64,27 @@ class Comparison:
     different: int
 
 
+def decodings(config: ElmerConfig) -> tuple[str | None, ...]:
+    """Return the decodings that are compared, `generate`'s default first; None: the model has one way to write."""
+    return ("lookahead", "greedy", "viterbi") if config.alignment == "dag" else (None,)
+
+
 def compare(model: ElmerForConditionalGeneration, exported: OnnxElmer, sources: Sources) -> Comparison:
-    """Write every source's text with the model and with the exported graph."""
-    padding = model.config.pad_token_id
+    """Write every source's texts with the model and with the exported graph."""
+    padding, ways = model.config.pad_token_id, decodings(model.config)
     wanted, found = [], []
     for start in range(0, len(sources.rows), BATCH):
         rows = sources.rows[start : start + BATCH]
-        input_ids, attention_mask = pad(rows, padding), pad([[1] * len(row) for row in rows], 0)
-        wanted.append(_fill(model.generate(input_ids, attention_mask, max_length=exported.canvas), exported, padding))
-        found.append(_fill(exported.generate(input_ids, attention_mask), exported, padding))
+        source = pad(rows, padding), pad([[1] * len(row) for row in rows], 0)
+        texts = [model.generate(*source, max_length=exported.canvas, decoding=way) for way in ways]
+        wanted.append(_side_by_side(texts, exported, padding))
+        texts = [exported.generate(*source, decoding=way) for way in ways]
+        found.append(_side_by_side(texts, exported, padding))
     texts = torch.cat(wanted)
-    same = (texts == torch.cat(found)).all(-1)
-    return Comparison(int(same.sum()), len(texts), len(texts.unique(dim=0)))
+    same = (texts == torch.cat(found)).all(-1).all(-1)
+    return Comparison(int(same.sum()), len(texts), len(texts[:, 0].unique(dim=0)))
 
 
-def _fill(ids: Tensor, exported: OnnxElmer, padding: int) -> Tensor:
-    """Pad ids `[batch, longest]` to `[batch, canvas]`."""
-    return F.pad(ids, (0, exported.canvas - ids.shape[1]), value=padding)
+def _side_by_side(texts: Sequence[Tensor], exported: OnnxElmer, padding: int) -> Tensor:
+    """Stack ids `[batch, longest]`, one tensor a decoding, into `[batch, decodings, most tokens]`."""
+    return torch.stack([F.pad(ids, (0, exported.canvas - ids.shape[1]), value=padding) for ids in texts], 1)

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from textbox_elmer.model import ElmerForConditionalGeneration
 from textbox_elmer.runtime.catalog.known import APIDOC
 from textbox_elmer.runtime.errors import UserError
-from textbox_elmer.runtime.export.check import Comparison, Sources, compare, dataset_sources, made_up_sources
+from textbox_elmer.runtime.export.check import Comparison, Sources, compare, dataset_sources, decodings, made_up_sources
 from textbox_elmer.runtime.export.checkpoint import STATIC_MODES, load_checkpoint
 from textbox_elmer.runtime.export.files import check_replaceable, graph_name, staged, write_manifest
 from textbox_elmer.runtime.export.graph import write_graph, write_int8
@@ -41,7 +41,8 @@ class ExportOptions:
     Attributes:
         model_path: the checkpoint's folder.
         out: where the export goes.
-        canvases: positions of the canvases, one graph each; none given: the one that the model was trained with.
+        canvases: most tokens of a text, one graph each, whose canvas has `config.canvas_positions` of them; none given:
+            as many as the model was trained with.
         int8: whether each graph gets an int8 version beside it.
         exit_mode: "soft" or "last"; None: the checkpoint's own.
         tokenizer_path: None: the checkpoint's folder.
@@ -118,10 +119,12 @@ def export(options: ExportOptions) -> None:
     model, tokenizer = load_checkpoint(options.model_path, options.exit_mode, options.tokenizer_path)
     positions = model.config.max_position_embeddings
     canvases = options.canvases or (model.config.canvas_length,)
-    if max(canvases) > positions:
+    if model.config.canvas_positions(max(canvases)) > positions:
+        scale = model.config.canvas_scale
+        times = "" if scale == 1 else f", of which each token takes {scale}"
         raise UserError(
-            f"--canvas={max(canvases)} is more than the model's {positions} positions (max_position_embeddings): "
-            f"give --canvas={positions} or less."
+            f"--canvas={max(canvases)} is more than the model's {positions} positions (max_position_embeddings)"
+            f"{times}: give --canvas={int(positions / scale)} or less."
         )
     sources = _sources(options, model, tokenizer)
     with staged(options.out) as folder:
@@ -134,6 +137,7 @@ def export(options: ExportOptions) -> None:
             "model_path": str(options.model_path),
             "exit_mode": model.config.exit_mode,
             "checked_on": sources.origin,
+            "decodings": [way for way in decodings(model.config) if way is not None],
             "checks": {name: asdict(found) for name, found in checks.items()},
             "versions": {name: version(name) for name in ("torch", *PACKAGES)},
         }
@@ -174,8 +178,10 @@ def _export_canvas(
 
 def _check(model: ElmerForConditionalGeneration, exported: OnnxElmer, path: Path, sources: Sources) -> Comparison:
     found = compare(model, exported, sources)
+    ways = [way for way in decodings(model.config) if way is not None]
+    under = f" under {', '.join(ways)}" if ways else ""
     print(
-        f"{path.name} ({path.stat().st_size / 1e6:.1f} MB): {found.same} of {found.examples} texts are the same "
+        f"{path.name} ({path.stat().st_size / 1e6:.1f} MB): {found.same} of {found.examples} texts are the same{under} "
         f"({sources.origin}; PyTorch writes {found.different} different ones)"
     )
     return found

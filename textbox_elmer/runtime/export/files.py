@@ -15,7 +15,7 @@ MANIFEST = "export.json"
 
 
 def graph_name(canvas: int, int8: bool = False) -> str:
-    """Return the name of the file that holds the graph of a canvas of so many positions."""
+    """Return the name of the file that holds the graph for texts of up to so many tokens."""
     return f"elmer-{canvas}{'-int8' if int8 else ''}.onnx"
 
 

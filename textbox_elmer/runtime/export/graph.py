@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from textbox_elmer.model import ElmerForConditionalGeneration
 from textbox_elmer.model.canvas import lay_canvas
+from textbox_elmer.runtime.export.off_ramp import StaticOffRamp
+from textbox_elmer.runtime.export.texts import output_names
 
 # The first with GELU as one operator.
 OPSET = 20
@@ -21,26 +23,36 @@ NOISY_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")
 
 
 class CanvasGraph(nn.Module):
-    """What a graph computes: sources to the tokens of a canvas whose length is fixed."""
+    """What a graph computes: sources to what the positions of a canvas for texts of up to `length` tokens write."""
 
-    def __init__(self, model: ElmerForConditionalGeneration, canvas: int) -> None:
+    def __init__(self, model: ElmerForConditionalGeneration, length: int) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.length = model, length
         config = model.config
-        laid = lay_canvas(1, canvas, config.bos_token_id, config.mask_token_id, model.device)
+        laid = lay_canvas(1, length, config.bos_token_id, config.mask_token_id, model.device)
         self.register_buffer("canvas", laid, persistent=False)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return the last exit's tokens `[batch, canvas]` for sources and their mask `[batch, source_length]`."""
-        canvas = self.canvas.expand(input_ids.shape[0], -1)
-        output = self.model(input_ids=input_ids, attention_mask=attention_mask, decoder_input_ids=canvas)
-        return output.logits.argmax(-1)
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
+        """Return the last exit's outputs, as `output_names` has them, for sources and their mask."""
+        config = self.model.config
+        if config.alignment == "position" and not config.copy_source:
+            canvas = self.canvas.expand(input_ids.shape[0], -1)
+            output = self.model(input_ids=input_ids, attention_mask=attention_mask, decoder_input_ids=canvas)
+            return (output.logits.argmax(-1),)
+        read, transitions = self.model.read_canvas(input_ids, attention_mask, self.length, StaticOffRamp)
+        if transitions is None:
+            return (read.words.tokens,)
+        return read.words.tokens, read.words.log_probs, transitions
 
 
-def write_graph(model: ElmerForConditionalGeneration, canvas: int, path: Path) -> None:
-    """Write the graph of a canvas of so many positions; batch and source length stay free.
+def write_graph(model: ElmerForConditionalGeneration, length: int, path: Path) -> None:
+    """Write the graph of a canvas for texts of up to `length` tokens; batch and source length stay free.
 
-    Inputs `input_ids` and `attention_mask`, int64 `[batch, source_length]`; output `tokens`, int64 `[batch, canvas]`.
+    The canvas has `config.canvas_positions(length)` positions. Inputs: `input_ids` and `attention_mask`, int64
+    `[batch, source_length]`. Outputs: `tokens`, the likeliest at each position, int64 `[batch, canvas]`; with
+    alignment=dag also `log_probs`, theirs, float32 `[batch, canvas]`, and `transitions`, log-probabilities of going
+    from row to column, -inf where impossible, float32 `[batch, canvas, canvas]`.
+
     The model is in evaluation mode, and its exit mode is soft or last: in hard mode the work depends on the data.
     """
     ids = torch.full((EXAMPLE_BATCH, EXAMPLE_LENGTH), model.config.mask_token_id, device=model.device)
@@ -48,11 +60,11 @@ def write_graph(model: ElmerForConditionalGeneration, canvas: int, path: Path) -
     axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("source_length", max=longest)}
     with quiet(), torch.no_grad():
         program = torch.onnx.export(
-            CanvasGraph(model, canvas),
+            CanvasGraph(model, length),
             (ids, torch.ones_like(ids)),
             dynamo=True,
             input_names=["input_ids", "attention_mask"],
-            output_names=["tokens"],
+            output_names=list(output_names(model.config)),
             dynamic_shapes=(axes, axes),
             opset_version=OPSET,
             verbose=False,

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from textbox_elmer.model import ElmerConfig
-from textbox_elmer.model.decoding import kept_tokens, pack_left
+from textbox_elmer.model.generation_options import GenerationOptions
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.export.files import graph_name
 from textbox_elmer.runtime.export.requirements import check_packages
+from textbox_elmer.runtime.export.texts import along_walk, in_order, output_names, pack, without_blanks
 
 
 class OnnxElmer:
@@ -17,7 +18,8 @@ class OnnxElmer:
 
     Args:
         folder: what `textbox-elmer export` has written.
-        canvas: positions of the canvas, by default those that the model was trained with.
+        canvas: the graph's by its number of tokens, `elmer-<canvas>.onnx`, by default as many as the model was trained
+            with. No text gets longer; positions there are `config.canvas_positions(canvas)`.
         int8: whether to run the int8 graph.
         threads: of onnxruntime, by default as many as PyTorch has.
 
@@ -48,7 +50,11 @@ class OnnxElmer:
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def generate(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, collapse_repeats: bool = True
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        collapse_repeats: bool = True,
+        decoding: str | None = None,
     ) -> Tensor:
         """Write a text for every source, as the model's own `generate` does.
 
@@ -56,13 +62,16 @@ class OnnxElmer:
             input_ids: sources, `[batch, source_length]`.
             attention_mask: 1 for tokens, 0 for padding; by default what equals `pad_token_id` is padding.
             collapse_repeats: drop every token that equals its left neighbour.
+            decoding: how a graph is walked: "lookahead" (the default), "greedy" or "viterbi".
 
         Returns:
             token ids `[batch, longest]`, cut at the first eos (which is kept) and padded.
 
         Raises:
-            ValueError: a source longer than the model's positions.
+            ValueError: a source longer than the model's positions, a decoding that is unknown, not exported ("beam")
+                or given for a model that is no graph.
         """
+        decoding = self._decoding(decoding)
         limit = self.config.max_position_embeddings
         if input_ids.shape[1] > limit:
             raise ValueError(
@@ -72,6 +81,21 @@ class OnnxElmer:
         if attention_mask is None:
             attention_mask = input_ids != self.config.pad_token_id
         inputs = {"input_ids": input_ids.numpy(), "attention_mask": attention_mask.long().numpy()}
-        tokens = torch.from_numpy(self._session.run(["tokens"], inputs)[0])
-        kept = kept_tokens(tokens, self.config.eos_token_id, collapse_repeats)
-        return pack_left(tokens, kept, self.config.pad_token_id)
+        tokens, *graph = self._session.run(output_names(self.config), inputs)
+        ends = self.config.eos_token_id
+        if self.config.alignment == "dag":
+            tokens, kept = along_walk(tokens, *graph, decoding, ends, collapse_repeats)
+        elif self.config.alignment == "ctc":
+            kept = without_blanks(tokens, self.config.mask_token_id, ends)
+        else:
+            kept = in_order(tokens, ends, collapse_repeats)
+        return torch.from_numpy(pack(tokens, kept, self.canvas, self.config.pad_token_id))
+
+    def _decoding(self, decoding: str | None) -> str:
+        options = GenerationOptions(self.config, self.canvas, None, None, None, decoding, None, None)
+        if options.decoding == "beam":
+            raise ValueError(
+                "decoding=beam is not exported, since it asks for more than each vertex's likeliest word: give "
+                "lookahead, greedy or viterbi, or let the PyTorch checkpoint write."
+            )
+        return options.decoding
