@@ -111,10 +111,17 @@ def test_latency(workplace: Path, capsys: pytest.CaptureFixture) -> None:
 
 
 def test_training(workplace: Path, capsys: pytest.CaptureFixture) -> None:
-    sizes = ["--layers=3", "--d_model=64", "--vocab_size=30000", "--batch_size=16", "--rounds=1"]
+    sizes = ["--layers=3", "--d_model=64", "--vocab_size=8000", "--batch_size=8", "--rounds=1"]
     assert main(["bench", "training", *sizes, "--out=training.json"]) == 0
-    rows = json.loads((workplace / "training.json").read_text())["rows"]
+    report = json.loads((workplace / "training.json").read_text())
+    rows, graph = report["rows"], report["graph"]
     printed = capsys.readouterr().out
+    seconds, megabytes = graph["seconds"], graph["megabytes"]
+    assert all(value > 0 for value in seconds.values())
+    assert f"{megabytes['dag'] / megabytes['position']:.2f} times the memory" in printed
+    for name in ("recursion", "links", "gathered head"):
+        share = f"{1000 * seconds[name]:.1f} ms, {seconds[name] / seconds['dag']:.3f} of the step"
+        assert f"- {name}, forward and backward: {share}" in printed
     assert [row["name"] for row in rows] == ["fine-tuning, soft exit", "LPLM"]
     for row in rows:
         assert row["gradient_difference"] < 1e-5
