@@ -53,7 +53,7 @@ Train, test and compare text-generation models, ELMER's parallel decoder first.
 
 Models: {models}. Data: <data_path>/<dataset>/{{train,valid,test}}.{{src,tgt}}, one example a line.
 """
-BENCHES = ("latency", "approximations", "training", "corruption", "corpus_memory", "pretraining_gain")
+BENCHES = ("latency", "approximations", "training", "corruption", "corpus_memory", "pretraining_gain", "ablation")
 OFF = ("", "false", "none")  # what is typed for --textbox_home to run in no checkout
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

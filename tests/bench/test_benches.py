@@ -10,7 +10,7 @@ import torch
 from tests.conftest import WORDS, options, tiny, write_toy
 from textbox_elmer.bench.corpus_memory import WRITERS, write_corpus
 from textbox_elmer.bench.memory import peak_megabytes
-from textbox_elmer.bench.planting import plant
+from textbox_elmer.bench.planting import plant, plant_path
 from textbox_elmer.cli import main
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.runtime.corpus import build_index, find_files
@@ -72,7 +72,7 @@ SMALL = ["--layers=2", "--d_model=128", "--vocab_size=300", "--rounds=2", "--out
 
 def test_latency(workplace: Path, capsys: pytest.CaptureFixture) -> None:
     """Every row of two shapes and batch sizes; planted ends make all ELMER rows write as many tokens as BART's."""
-    rows = "--rows=bart,ctranslate2,plain,last,soft,hard,trimmed"
+    rows = "--rows=bart,ctranslate2,plain,last,soft,hard,trimmed,dag"
     assert main(["bench", "latency", *SMALL, rows, "--shapes=squadqg,pc", "--batch_sizes=1,3"]) == 0
     tables = json.loads((workplace / "latency.json").read_text())["tables"]
     assert [(table["shape"], table["batch"]) for table in tables] == [
@@ -95,6 +95,10 @@ def test_latency(workplace: Path, capsys: pytest.CaptureFixture) -> None:
             assert f"| {row['name']} | {row['precision']} | {row['ms_per_example']:.1f} |" in printed
         quotient = rows["BART 5 beams", "float32"]["seconds"] / rows["ELMER soft", "float32"]["seconds"]
         assert f"- BART 5 beams float32 / ELMER soft float32: {quotient:.2f}" in printed
+        for name in ("greedy", "lookahead", "lookahead, soft", "viterbi", "5 beams"):
+            assert {precision for row, precision in rows if row == f"ELMER dag {name}"} == {"float32", "bfloat16"}
+        quotient = rows["BART 5 beams", "float32"]["seconds"] / rows["ELMER dag lookahead", "float32"]["seconds"]
+        assert f"- BART 5 beams float32 / ELMER dag lookahead float32: {quotient:.2f}" in printed
         assert rows["BART greedy", "float32"]["seconds"] > rows["ELMER last", "float32"]["seconds"]
         trimmed, last, encoder = (
             rows[name, "float32"]["seconds"] for name in ("ELMER hard, trimmed", "ELMER last", "encoder, packed")
@@ -107,10 +111,17 @@ def test_latency(workplace: Path, capsys: pytest.CaptureFixture) -> None:
 
 
 def test_training(workplace: Path, capsys: pytest.CaptureFixture) -> None:
-    sizes = ["--layers=3", "--d_model=64", "--vocab_size=30000", "--batch_size=16", "--rounds=1"]
+    sizes = ["--layers=3", "--d_model=64", "--vocab_size=8000", "--batch_size=8", "--rounds=1"]
     assert main(["bench", "training", *sizes, "--out=training.json"]) == 0
-    rows = json.loads((workplace / "training.json").read_text())["rows"]
+    report = json.loads((workplace / "training.json").read_text())
+    rows, graph = report["rows"], report["graph"]
     printed = capsys.readouterr().out
+    seconds, megabytes = graph["seconds"], graph["megabytes"]
+    assert all(value > 0 for value in seconds.values())
+    assert f"{megabytes['dag'] / megabytes['position']:.2f} times the memory" in printed
+    for name in ("recursion", "links", "gathered head"):
+        share = f"{1000 * seconds[name]:.1f} ms, {seconds[name] / seconds['dag']:.3f} of the step"
+        assert f"- {name}, forward and backward: {share}" in printed
     assert [row["name"] for row in rows] == ["fine-tuning, soft exit", "LPLM"]
     for row in rows:
         assert row["gradient_difference"] < 1e-5
@@ -177,6 +188,21 @@ def test_planted_texts_end_and_leave_where_they_should(mode: str) -> None:
     if mode == "hard":
         expected = [place % 4 for place in range(20)]
         assert output.exit_layers[:, :20].tolist() == [expected] * 3
+
+
+@pytest.mark.parametrize("decoding", ["greedy", "lookahead", "viterbi", "beam"])
+def test_planted_paths_lead_over_as_many_vertices_as_they_should(decoding: str) -> None:
+    sizes = {"d_model": 128, "encoder_attention_heads": 2, "decoder_attention_heads": 2, "vocab_size": 400}
+    graph = {"alignment": "dag", "canvas_input": "source", "copy_source": True}
+    torch.manual_seed(0)
+    model = ElmerForConditionalGeneration(ElmerConfig(encoder_layers=1, decoder_layers=2, **sizes, **graph)).eval()
+    plant_path(model, 11, 44)
+    ids = torch.randint(5, 400, (3, 30))
+    options = {"max_length": 11, "decoding": decoding, "collapse_repeats": False, "return_dict_in_generate": True}
+    output = model.generate(ids, **options)
+    assert output.sequences.shape == (3, 11)
+    assert (output.sequences[:, -1] == model.config.eos_token_id).all()
+    assert output.vertices.tolist() == [[step * 43 // 11 for step in range(1, 12)]] * 3
 
 
 def test_memory_is_that_of_the_call() -> None:

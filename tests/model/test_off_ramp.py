@@ -66,10 +66,14 @@ def test_a_reading_is_that_of_a_softmax(seed: int, states: int, vocabulary: int,
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(off_ramp, "MOST_WORDS", words)
         reading, best = OffRamp(weight, bias).read(hidden), OffRamp(weight, bias).best(hidden)
+        quick = OffRamp(weight, bias).read(hidden, with_entropies=False)
     logits = hidden @ weight.T + bias
     assert reading.tokens.tolist() == best.tolist() == logits.argmax(-1).tolist()
     torch.testing.assert_close(reading.probabilities, logits.softmax(-1).amax(-1), atol=1e-6, rtol=1e-4)
     torch.testing.assert_close(reading.entropies, entropy(logits), atol=2e-5, rtol=1e-4)
+    assert quick.entropies.isnan().all()
+    for name in ("tokens", "probabilities", "log_totals"):
+        assert getattr(quick, name).tolist() == getattr(reading, name).tolist()
 
 
 @bounded

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from transformers import BartConfig, BartForConditionalGeneration
 
 from textbox_elmer.bench import ctranslate2_bart, onnx_elmer
+from textbox_elmer.bench.latency_graph import GraphRows
 from textbox_elmer.bench.memory import peak_megabytes
 from textbox_elmer.bench.options import number, read_options
 from textbox_elmer.bench.planting import plant
@@ -34,8 +35,9 @@ from textbox_elmer.runtime.results import write_atomically
 # Source tokens, canvas, output tokens.
 SHAPES = {"xsum": (400, 64, 28), "squadqg": (170, 64, 14), "pc": (150, 64, 14), "cnndm": (800, 128, 66)}
 # "plain": last and soft exit as they are written down, all logits and no packed weights; "trimmed": soft and hard exit
-# that stop a few positions behind a predicted end; "onnx": last and soft exit once more, exported, on a CPU.
-ROWS = ("bart", "ctranslate2", "plain", "last", "soft", "hard", "trimmed", "onnx")
+# that stop a few positions behind a predicted end; "dag": along paths of a graph; "onnx": last and soft exit once more,
+# exported, on a CPU.
+ROWS = ("bart", "ctranslate2", "plain", "last", "soft", "hard", "trimmed", "dag", "onnx")
 PRECISIONS = ("float32", "bfloat16", "float16")
 DEFAULTS: dict[str, Any] = {
     "out": "saved/latency.json",
@@ -122,6 +124,8 @@ class Models:
         self.elmer = ElmerForConditionalGeneration(ElmerConfig(**sizes)).eval()
         plant(self.elmer, self.output, self.canvas)
         self.elmer.to(device)
+        self.sizes = sizes
+        self.graph: GraphRows | None = None
         self.exported: dict[str, dict[str, OnnxElmer]] = {}
 
     def calls(self, rows: Sequence[str], precisions: Sequence[str], batch: int) -> dict[tuple[str, str], Call]:
@@ -150,6 +154,10 @@ class Models:
                 if "trimmed" in rows and mode != "last":
                     trimmed = partial(call, trim_margin=TRIM_MARGIN)
                     calls[f"ELMER {mode}, trimmed", precision] = partial(self._checked, trimmed)
+            if "dag" in rows:
+                self.graph = self.graph or GraphRows(self.sizes, self.output, BEAMS, self.device)
+                for name, call in self.graph.calls(ids, precision).items():
+                    calls[name, precision] = partial(self._checked, call)
         if "onnx" in rows and self.device.type == "cpu":
             calls |= self._exported(rows, ids)
         if "ctranslate2" in rows:
@@ -299,6 +307,8 @@ def markdown(table: dict[str, Any]) -> str:
 RATIOS = (
     ((f"BART {BEAMS} beams", "float32"), ("ELMER soft", "float32")),
     ((f"BART {BEAMS} beams", "bfloat16"), ("ELMER soft", "bfloat16")),
+    ((f"BART {BEAMS} beams", "float32"), ("ELMER dag lookahead", "float32")),
+    ((f"BART {BEAMS} beams", "bfloat16"), ("ELMER dag lookahead", "bfloat16")),
     ((f"CTranslate2 {BEAMS} beams", "float32"), ("ELMER soft", "float32")),
     (("CTranslate2 greedy", "int8"), ("ELMER soft", "bfloat16")),
     (("CTranslate2 greedy", "int8"), ("ELMER soft, ONNX", "int8")),

@@ -16,6 +16,8 @@ from tqdm import tqdm
 from textbox_elmer.bench.latency import machine, wait
 from textbox_elmer.bench.memory import peak_megabytes
 from textbox_elmer.bench.options import read_options
+from textbox_elmer.bench.training_graph import markdown as graph_lines
+from textbox_elmer.bench.training_graph import measure_graph
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.model.exits import leave_at, leave_soft
 from textbox_elmer.runtime.results import write_atomically
@@ -35,7 +37,7 @@ Batch = dict[str, Tensor]
 
 
 def main(options: dict[str, Any]) -> None:
-    """Print a table of a fine-tuning step (soft exit) and an LPLM step, ours beside a plain one, and write it as JSON.
+    """Print what steps cost, ours beside plain ones and with a graph beside one token a position; write it as JSON.
 
     Args:
         options: those of `DEFAULTS`.
@@ -49,19 +51,24 @@ def main(options: dict[str, Any]) -> None:
     exit_layers = torch.randint(settings["layers"], batch["labels"].shape, device=device)
     steps = {"fine-tuning, soft exit": batch, "LPLM": batch | {"exit_layers": exit_layers}}
     rows = [measure(name, model, inputs, settings["rounds"], device) for name, inputs in steps.items()]
-    print(f"{machine(device, settings)}\n\n{markdown(rows, settings)}")
+    del model
+    graph = measure_graph(partial(build, settings, device), settings["rounds"], device)
+    print(f"{machine(device, settings)}\n\n{markdown(rows, settings)}\n\n{graph_lines(graph, settings)}")
     Path(settings["out"]).parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(Path(settings["out"]), json.dumps({"settings": settings, "rows": rows}, indent=2))
+    write_atomically(Path(settings["out"]), json.dumps({"settings": settings, "rows": rows, "graph": graph}, indent=2))
 
 
-def build(settings: dict[str, Any], device: torch.device) -> tuple[ElmerForConditionalGeneration, Batch]:
-    """Return a random model and a batch whose targets fill the canvas."""
+def build(
+    settings: dict[str, Any], device: torch.device, fields: dict[str, Any] | None = None
+) -> tuple[ElmerForConditionalGeneration, Batch]:
+    """Return a random model, with further fields of its configuration, and a batch of targets of the longest length."""
     layers, width, words = (settings[name] for name in ("layers", "d_model", "vocab_size"))
     sizes = {f"{part}_layers": layers for part in ("encoder", "decoder")}
     sizes |= {f"{part}_ffn_dim": 4 * width for part in ("encoder", "decoder")}
     sizes |= {f"{part}_attention_heads": max(width // 64, 1) for part in ("encoder", "decoder")}
     torch.manual_seed(0)
-    model = ElmerForConditionalGeneration(ElmerConfig(d_model=width, vocab_size=words, dropout=0.0, **sizes))
+    config = ElmerConfig(d_model=width, vocab_size=words, dropout=0.0, **sizes, **fields or {})
+    model = ElmerForConditionalGeneration(config)
     shapes = {"input_ids": settings["source"], "labels": settings["target"]}
     batch = {
         name: torch.randint(5, words, (settings["batch_size"], length), device=device)

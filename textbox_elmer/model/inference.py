@@ -90,7 +90,7 @@ def _at_the_last(
     while True:
         states = attend(hidden[:, begin:end])
         if scored:
-            reading = off_ramp.read(states.flatten(0, 1))
+            reading = off_ramp.read(states.flatten(0, 1), with_entropies=False)
             tokens.append(reading.tokens.unflatten(0, states.shape[:2]))
             probabilities.append(reading.probabilities.unflatten(0, states.shape[:2]))
         else:
@@ -130,7 +130,7 @@ def predict_when_confident(
         else:
             leaving = wanted
             if scored:
-                reading = off_ramp.read(hidden[leaving])
+                reading = off_ramp.read(hidden[leaving], with_entropies=False)
                 tokens[leaving], probabilities[leaving] = reading.tokens, reading.probabilities
             else:
                 tokens[leaving] = off_ramp.best(hidden[leaving])

@@ -22,7 +22,7 @@ class Reading(NamedTuple):
     Attributes:
         tokens: the likeliest token.
         probabilities: its probability.
-        entropies: the distribution's entropy in nats.
+        entropies: the distribution's entropy in nats; NaN where it was not asked for.
         log_totals: logarithm of the sum of all words' exp(logit).
     """
 
@@ -66,11 +66,11 @@ class OffRamp:
                 best = torch.maximum(best, values)
         return tokens.unflatten(0, states.shape[:-1])
 
-    def read(self, states: Tensor) -> Reading:
-        """Return token, probability and entropy of each state `[n, width]` in one pass, in float32."""
-        return self._read(self.norm(states))
+    def read(self, states: Tensor, with_entropies: bool = True) -> Reading:
+        """Return token, probability and, if asked for, entropy of each state `[n, width]` in one pass, in float32."""
+        return self._read(self.norm(states), with_entropies)
 
-    def _read(self, states: Tensor) -> Reading:
+    def _read(self, states: Tensor, with_entropies: bool = True) -> Reading:
         best = torch.full(states.shape[:1], -torch.inf, device=states.device)
         tokens = torch.zeros(states.shape[:1], dtype=torch.long, device=states.device)
         total, moment = torch.zeros_like(best), torch.zeros_like(best)
@@ -80,13 +80,17 @@ class OffRamp:
             tokens = torch.where(values > best, found + start, tokens)
             highest = torch.maximum(best, values)
             # Sums are kept relative to the highest logit so far, as a stable softmax's are.
-            weights = (logits - highest[:, None]).exp()
             shrink = (best - highest).exp()
-            total = total * shrink + weights.sum(-1)
-            moment = moment * shrink + torch.linalg.vecdot(weights, logits)
             best = highest
+            if with_entropies:
+                weights = (logits - highest[:, None]).exp_()
+                moment = moment * shrink + torch.linalg.vecdot(weights, logits)
+            else:  # in place: a third of the time that fresh memory takes
+                weights = logits.sub_(highest[:, None]).exp_()
+            total = total * shrink + weights.sum(-1)
         log_total = total.log() + best
-        return Reading(tokens, 1 / total, log_total - moment / total, log_total)
+        entropies = log_total - moment / total if with_entropies else torch.full_like(total, torch.nan)
+        return Reading(tokens, 1 / total, entropies, log_total)
 
     def read_confident(self, states: Tensor, entropy: float, scored: bool) -> tuple[Tensor, Reading]:
         """Return which states' predictions have an entropy below this one (nats), `[n]`, and a reading of those alone.
@@ -103,7 +107,7 @@ class OffRamp:
         if open_.any():
             confident[open_] = self._read(states[open_]).entropies < entropy
         if scored:
-            return confident, self._read(states[confident])
+            return confident, self._read(states[confident], with_entropies=False)
         tokens = tokens[confident]
         unknown = torch.full_like(tokens, torch.nan, dtype=torch.float)
         return confident, Reading(tokens, unknown, unknown, unknown)

@@ -21,7 +21,7 @@ class Words(NamedTuple):
     Attributes:
         tokens: their ids.
         log_probs: their log-probabilities.
-        entropies: of the whole distributions, in nats.
+        entropies: of the whole distributions, in nats; NaN where they were not asked for.
         copied: whether the greater part of the probability comes from the source.
     """
 
@@ -48,10 +48,10 @@ class CanvasHead:
             return self.off_ramp.best(hidden)
         return self.read(hidden).tokens
 
-    def read(self, hidden: Tensor) -> Words:
+    def read(self, hidden: Tensor, with_entropies: bool = False) -> Words:
         """Return the likeliest word of each state `[batch, m, width]` and how likely it is."""
         shape = hidden.shape[:2]
-        reading = self.off_ramp.read(hidden.flatten(0, 1))
+        reading = self.off_ramp.read(hidden.flatten(0, 1), with_entropies)
         tokens, log_probs, entropies = (part.unflatten(0, shape) for part in reading[:3])
         log_probs = log_probs.log()
         if self.pointer is None:
@@ -60,7 +60,9 @@ class CanvasHead:
         states = self.off_ramp.norm(hidden)
         mixture = Mixture(self.pointer, states, self.off_ramp.weight, self.off_ramp.bias, total)
         best = mixture.best(tokens, log_probs)
-        return Words(best.tokens, best.log_probs, mixture.entropies(entropies), best.copied)
+        if with_entropies:
+            entropies = mixture.entropies(entropies)
+        return Words(best.tokens, best.log_probs, entropies, best.copied)
 
 
 class Canvas(NamedTuple):
@@ -123,7 +125,8 @@ def read_when_confident(
         # Those inside, moved to each row's left end, are read alone.
         counts, most = inside.sum(-1), int(inside.sum(-1).max())
         places = (~inside).long().argsort(dim=-1, stable=True)[:, :most]
-        found = head.read(hidden.gather(1, places[..., None].expand(-1, -1, hidden.shape[-1])))
+        inner = hidden.gather(1, places[..., None].expand(-1, -1, hidden.shape[-1]))
+        found = head.read(inner, with_entropies=True)
         real = torch.arange(most, device=hidden.device) < counts[:, None]
         whole = [part.new_zeros(inside.shape) for part in found] if words is None else words
         for old, new in zip(whole, found, strict=True):

@@ -42,7 +42,7 @@ def predict_soft_trimmed(
     states = advance(layers[-1], hidden, inside)[inside]
     probabilities = None
     if scored:
-        reading = off_ramp.read(states)
+        reading = off_ramp.read(states, with_entropies=False)
         found, probabilities = reading.tokens, _spread(reading.probabilities, inside, 0.0)
     else:
         found = off_ramp.best(states)

@@ -73,20 +73,36 @@ def distill_dataset(
     check_name(name)
     refuse_existing(folder)
     origin = find_dataset(data_path, dataset)
-    split = load_split(origin, "train")
     teacher = load_trained(teacher_config(model_path, model, num_beams, dataset, data_path))
+    return distill_with(teacher, dataset, origin, folder, batch_size)
+
+
+def distill_with(teacher: TrainedModel, dataset: str, origin: Path, folder: Path, batch_size: int = 64) -> str:
+    """Do what `distill_dataset` does with a teacher that is at hand, whatever kind of model it is.
+
+    Args:
+        teacher: whose configuration says by `model_path` what it is called and by `generation_kwargs` how it writes.
+        dataset, origin: what it writes for, and where that lies.
+        folder: the new dataset's.
+        batch_size: texts that are written at once.
+
+    Raises:
+        UserError: something else was begun in that folder, or the files cannot be written.
+    """
+    split = load_split(origin, "train")
     ids = teacher.encode(split)
     teacher.generate(*teacher.sources(ids, [0]))  # options that do not suit it are found before anything is written
     batches = _batches(source_lengths(ids), batch_size)
     identity = _identity(teacher, dataset, origin, batch_size)
+    options = teacher.config["generation_kwargs"] or {}
     staging = staging_of(folder)
     with writing(folder):
         written = _write_all(teacher, ids, batches, staging, identity)
         texts = _in_order(batches, written)
         counts = _counts(texts, split, written)
         record = {"dataset": dataset, "teacher": teacher.config["model_path"], "model": teacher.spec.name}
-        record |= {"num_beams": num_beams, **counts, "versions": library_versions()}
-        _publish(folder, staging / name, origin, _targets(texts, split), record)
+        record |= {"num_beams": options.get("num_beams", 1), **counts, "versions": library_versions()}
+        _publish(folder, staging / folder.name, origin, _targets(texts, split), record)
         discard(staging)
     return _report(folder, teacher, counts)
 
