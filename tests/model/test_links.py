@@ -32,7 +32,8 @@ def test_transitions_are_gated_attention_to_what_lies_behind(seed: int, lengths:
             for head in range(HEADS):
                 part = slice(head * WIDTH // HEADS, (head + 1) * WIDTH // HEADS)
                 query, keys = links.q_proj(vertices[vertex])[part], links.k_proj(vertices[vertex + 1 : length])[:, part]
-                total = total + gate[head] * (keys @ query / (WIDTH / HEADS) ** 0.5).softmax(-1)
+                farther = torch.arange(1, length - vertex) * links.decay[head]
+                total = total + gate[head] * (keys @ query / (WIDTH / HEADS) ** 0.5 - farther).softmax(-1)
             expected[vertex, vertex + 1 : length] = total.log().detach()
         torch.testing.assert_close(actual[row], expected, atol=1e-5, rtol=1e-5)
 
@@ -49,6 +50,21 @@ def test_rows_add_up_to_1_and_the_last_vertex_leads_nowhere(seed: int, canvas: i
     assert actual[possible].isfinite().all()
     leads_on = places < lengths[:, None] - 1
     torch.testing.assert_close(actual.exp().sum(-1), leads_on.float(), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_a_first_path_takes_steps_of_about_the_canvas_scale(scale: int) -> None:
+    sizes = {"d_model": WIDTH, "decoder_attention_heads": 4, "encoder_attention_heads": 4}
+    links = Links(ElmerConfig(**sizes, alignment="dag", canvas_scale=scale))
+    canvas = 16 * scale
+    even = torch.zeros(1, canvas, WIDTH)
+    for layer in (links.q_proj, links.k_proj, links.gate):
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+    steps = links(even, even[0], torch.tensor([canvas])).exp()[0]
+    places = torch.arange(canvas)
+    mean = (steps * (places - places[:, None]).clamp(min=0)).sum(-1)[: canvas // 2].mean()
+    assert scale <= mean <= 5 * scale
 
 
 @pytest.mark.parametrize("strength", [1.0, 100.0])

@@ -12,7 +12,11 @@ from .packing import Linear
 class Links(nn.Module):
     """Several heads of attention from a vertex to those behind it, mixed by a gate.
 
-    Vertices are told by their states and positions together.
+    Vertices are told by their states and positions together, and each head prefers those nearby: a learned decay is
+    subtracted for every vertex further on (as in ALiBi, Press et al. 2022, arXiv 2108.12409). It starts so that a path
+    takes steps of about `canvas_scale` vertices, as many as a full canvas needs. From even transitions, which lead a
+    path to the end in a few leaps, training first had to find out how long texts are, and the graph often shrank to a
+    single chain over it.
     """
 
     def __init__(self, config: ElmerConfig) -> None:
@@ -22,6 +26,12 @@ class Links(nn.Module):
         self.q_proj = Linear(2 * width, width)
         self.k_proj = Linear(2 * width, width)
         self.gate = Linear(2 * width, self.heads)
+        self.scale = config.canvas_scale
+        self.decay = nn.Parameter(self.first_decay())
+
+    def first_decay(self) -> Tensor:
+        """Return what each head starts with, in nats per vertex, `[heads]`: from steep to flat."""
+        return 2.0 ** (-4 * torch.arange(self.heads) / self.heads) / self.scale
 
     def forward(self, states: Tensor, positions: Tensor, canvas_lengths: Tensor) -> Tensor:
         """Return log-probabilities of going from row to column, -inf where impossible, `[batch, canvas, canvas]`.
@@ -40,7 +50,8 @@ class Links(nn.Module):
         scores = (queries / math.sqrt(width / self.heads)) @ keys.transpose(2, 3)
         places = torch.arange(canvas, device=states.device)
         behind = (places[:, None] < places) & (places < canvas_lengths[:, None, None])
-        scores = scores.float().masked_fill(~behind[:, None], torch.finfo(torch.float32).min)
+        scores = scores.float() - self.decay.float()[:, None, None] * (places - places[:, None]).clamp(min=0)
+        scores = scores.masked_fill(~behind[:, None], torch.finfo(torch.float32).min)
         gate = self.gate(vertices).float().softmax(-1).transpose(1, 2)[..., None]
         mixed = (scores.softmax(-1) * gate).sum(1)
         return mixed.clamp(min=torch.finfo(torch.float32).tiny).log().masked_fill(~behind, -torch.inf)

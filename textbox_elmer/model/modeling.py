@@ -132,6 +132,8 @@ class ElmerForConditionalGeneration(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, ConcatHead):
             init.copy_(module.weight, torch.eye(module.out_features, module.in_features))
+        elif isinstance(module, Links):
+            init.copy_(module.decay, module.first_decay())
         elif module is self:
             init.zeros_(self.final_logits_bias)
         else:
