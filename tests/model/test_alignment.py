@@ -215,6 +215,16 @@ def test_a_text_without_room_for_blanks_between_repeats_costs_nothing() -> None:
     assert not any(gradient.any() for gradient in gradients(output.loss, model).values())
 
 
+@pytest.mark.parametrize("glancing", [0.0, 0.5])
+@pytest.mark.parametrize("exit_mode", ["last", "soft"])
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
+def test_weights_that_are_no_numbers_cost_no_number(alignment: str, exit_mode: str, glancing: float) -> None:
+    """A loss of 0 would look as if everything were learnt."""
+    model = model_of(alignment=alignment, exit_mode=exit_mode).train()
+    model.model.decoder.layers[0].fc1.weight.data.fill_(torch.nan)
+    assert model(IDS, labels=LABELS, glancing=glancing).loss.isnan()
+
+
 @pytest.mark.parametrize("copy_source", [False, True])
 def test_gradients_are_finite_differences(copy_source: bool) -> None:
     model = model_of(alignment="dag", copy_source=copy_source, exit_mode="last", canvas_input="source").double()
