@@ -126,6 +126,17 @@ def test_a_shorter_canvas_in_a_batch_is_as_if_alone(changes: dict) -> None:
     torch.testing.assert_close(dense.output.exit_losses, total / (LABELS >= 0).sum(), atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("alignment", ["dag", "ctc"])
+def test_a_canvas_has_as_many_positions_as_its_mask(alignment: str) -> None:
+    model, canvas = model_of(alignment=alignment), torch.full((3, 10), MASK)
+    canvas[:, 0] = 0
+    own = (torch.arange(10) < torch.tensor([10, 6, 8])[:, None]).long()
+    laid = model(IDS, labels=LABELS, decoder_input_ids=canvas, decoder_attention_mask=own)
+    by_itself = model(IDS, labels=LABELS, decoder_attention_mask=own)
+    assert torch.equal(by_itself.logits, laid.logits)
+    assert by_itself.loss == laid.loss
+
+
 @pytest.mark.parametrize(("alignment", "needed"), [("dag", 5), ("ctc", 4)])
 def test_a_canvas_that_is_too_short_is_named(alignment: str, needed: int) -> None:
     model = model_of(alignment=alignment)
