@@ -73,6 +73,13 @@ def truncated_weights(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:5000])
 
 
+def diverged_weights(folder: Path) -> None:
+    path = checkpoint(folder) / "model.safetensors"
+    weights = load_file(path)
+    weights["model.decoder.layers.1.fc1.weight"][3, 2] = torch.nan
+    save_file(weights, path, metadata={"format": "pt"})
+
+
 def no_weights(folder: Path) -> None:
     (checkpoint(folder) / "model.safetensors").unlink()
 
@@ -165,7 +172,13 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
     ("unknown optimizer", nothing, ["--optimizer=adamm"], "optimizer must be one of adamw"),
     ("optimizer's argument", nothing, ["--optimizer_kwargs={bet: 1}"], "optimizer_kwargs does not suit adamw"),
     ("schedule's argument", nothing, ["--scheduler_kwargs={warm: 1}"], "scheduler_kwargs has no entry 'warm'"),
-    ("beams for ELMER", nothing, ["--generation_kwargs={num_beams: 4}"], "generate() has no option num_beams"),
+    (
+        "beams unasked for",
+        nothing,
+        ["--generation_kwargs={num_beams: 4}"],
+        "num_beams is for decoding=beam, not for l",
+    ),
+    ("n-grams for ELMER", nothing, ["--generation_kwargs={no_repeat_ngram_size: 3}"], "has no option no_repeat_ngram"),
     ("unknown exit mode", nothing, ["--exit_mode=early"], "exit_mode must be one of soft, hard, last, not 'early'"),
     ("unknown metric", nothing, ["--metrics=[rogue]"], "There is no metric 'rogue': did you mean 'rouge'?"),
     ("Perl's ROUGE", nothing, ["--rouge_type=files2rouge"], "give --rouge_type=rouge-score"),
@@ -183,7 +196,18 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
     ("lengths differ", write(f"{TRAIN}.tgt", b"a\nb\n"), [], "has 80 lines but 'dataset/toy/train.tgt' has 2"),
     ("not UTF-8", write(f"{TRAIN}.src", b"a\n\xe9\n"), [], "'dataset/toy/train.src', line 2, is not UTF-8 text"),
     ("source too long", nothing, ["--src_len=2048"], "src_len is 2048 (set by command line), but the model has 1024"),
-    ("target too long", nothing, ["--tgt_len=2048"], "tgt_len is 2048 (set by command line), but the model has 1024"),
+    (
+        "target too long",
+        nothing,
+        ["--tgt_len=1024"],
+        "a canvas of 2048 positions, but the model has 1024 (max_posi",
+    ),
+    (
+        "target too long for one token a position",
+        nothing,
+        ["--tgt_len=2048", "--alignment=position", "--canvas_scale=1"],
+        "tgt_len is 2048 (set by command line), but the model has 1024",
+    ),
     ("no room for text", nothing, ["--src_len=4", "--prefix_prompt=Summarize this: "], "src_len=4 leaves no room"),
     ("sizes do not fit", nothing, ["--encoder_attention_heads=5"], "d_model 32 is not divisible by 5"),
     ("tiny vocabulary", nothing, ["--vocab_size=100"], "vocab_size is 100, but bytes and special tokens alone are 261"),
@@ -196,6 +220,12 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
         "model.decoder.layers.0.fc1.bias (7 there, 48 needed)",
     ),
     ("weights damaged", truncated_weights, ["--model_path=model"], "The weights in 'model' cannot be read"),
+    (
+        "weights that are no numbers",
+        diverged_weights,
+        ["--model_path=model"],
+        "The weights in 'model' are no numbers (model.decoder.layers.1.fc1.weight): its training diverged",
+    ),
     ("no weights", no_weights, ["--model_path=model"], "The weights in 'model' cannot be read"),
     ("no configuration", no_configuration, ["--model_path=model"], "No model configuration can be read from 'model'"),
     ("broken configuration", broken_configuration, ["--model_path=model"], "can be read from 'model'"),

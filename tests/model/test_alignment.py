@@ -126,6 +126,17 @@ def test_a_shorter_canvas_in_a_batch_is_as_if_alone(changes: dict) -> None:
     torch.testing.assert_close(dense.output.exit_losses, total / (LABELS >= 0).sum(), atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("alignment", ["dag", "ctc"])
+def test_a_canvas_has_as_many_positions_as_its_mask(alignment: str) -> None:
+    model, canvas = model_of(alignment=alignment), torch.full((3, 10), MASK)
+    canvas[:, 0] = 0
+    own = (torch.arange(10) < torch.tensor([10, 6, 8])[:, None]).long()
+    laid = model(IDS, labels=LABELS, decoder_input_ids=canvas, decoder_attention_mask=own)
+    by_itself = model(IDS, labels=LABELS, decoder_attention_mask=own)
+    assert torch.equal(by_itself.logits, laid.logits)
+    assert by_itself.loss == laid.loss
+
+
 @pytest.mark.parametrize(("alignment", "needed"), [("dag", 5), ("ctc", 4)])
 def test_a_canvas_that_is_too_short_is_named(alignment: str, needed: int) -> None:
     model = model_of(alignment=alignment)
@@ -213,6 +224,16 @@ def test_a_text_without_room_for_blanks_between_repeats_costs_nothing() -> None:
     output = model(IDS[:1], labels=torch.tensor([[4, 4, 4]]), decoder_input_ids=canvas)
     assert output.loss.item() == 0
     assert not any(gradient.any() for gradient in gradients(output.loss, model).values())
+
+
+@pytest.mark.parametrize("glancing", [0.0, 0.5])
+@pytest.mark.parametrize("exit_mode", ["last", "soft"])
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
+def test_weights_that_are_no_numbers_cost_no_number(alignment: str, exit_mode: str, glancing: float) -> None:
+    """A loss of 0 would look as if everything were learnt."""
+    model = model_of(alignment=alignment, exit_mode=exit_mode).train()
+    model.model.decoder.layers[0].fc1.weight.data.fill_(torch.nan)
+    assert model(IDS, labels=LABELS, glancing=glancing).loss.isnan()
 
 
 @pytest.mark.parametrize("copy_source", [False, True])

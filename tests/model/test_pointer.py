@@ -53,7 +53,7 @@ def test_the_likeliest_word_is_the_dense_mixtures(seed: int) -> None:
     over, states, weight, bias = drawn(seed)
     with torch.no_grad():
         written, copied = dense(over, states, weight, bias)
-        words = CanvasHead(OffRamp(weight, bias[None]), over).read(states)
+        words = CanvasHead(OffRamp(weight, bias[None]), over).read(states, with_entropies=True)
     both = written + copied
     assert torch.equal(words.tokens, both.argmax(-1))
     torch.testing.assert_close(words.log_probs, both.amax(-1).log(), atol=1e-4, rtol=1e-4)

@@ -14,7 +14,7 @@ import yaml
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.conftest import options, tiny
+from tests.conftest import PUBLISHED, options, tiny
 from textbox_elmer import run_textbox
 from textbox_elmer.runtime import evaluate
 from textbox_elmer.runtime.errors import UserError
@@ -211,8 +211,9 @@ def start(arguments: list[str], folder: Path) -> subprocess.Popen:
     )
 
 
-def test_a_killed_training_continues_to_the_same_weights(workplace: Path) -> None:
-    arguments = ["--model=ELMER", "--dataset=toy", *options(tiny(epochs=30, max_save=-1))]
+@pytest.mark.parametrize("way", [{}, PUBLISHED], ids=["a graph, glancing", "published"])
+def test_a_killed_training_continues_to_the_same_weights(workplace: Path, way: dict[str, object]) -> None:
+    arguments = ["--model=ELMER", "--dataset=toy", *options(tiny(epochs=12, max_save=-1, **way))]
     whole = start([*arguments, "--filename=whole"], workplace)
     assert whole.wait(timeout=120) == 0, whole.stderr.read()
     killed = start([*arguments, "--filename=killed"], workplace)
@@ -230,8 +231,8 @@ def test_a_killed_training_continues_to_the_same_weights(workplace: Path) -> Non
     results = {
         name: json.loads((workplace / "saved" / name / "results.json").read_text()) for name in ("whole", "resumed")
     }
-    assert results["resumed"]["training"]["steps"] == results["whole"]["training"]["steps"] == 300
-    assert same_weights(workplace / "saved/whole/checkpoint-300", workplace / "saved/resumed/checkpoint-300")
+    assert results["resumed"]["training"]["steps"] == results["whole"]["training"]["steps"] == 120
+    assert same_weights(workplace / "saved/whole/checkpoint-120", workplace / "saved/resumed/checkpoint-120")
     assert results["resumed"]["metrics"] == results["whole"]["metrics"]
 
 

@@ -17,7 +17,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, BartConfig, GPT2Config, PreTrainedTokenizerFast, T5Config
 
-from tests.conftest import FIXTURES, TINY_BART, options
+from tests.conftest import FIXTURES, PUBLISHED, TINY_BART, options
 from textbox_elmer import ElmerForConditionalGeneration, run_textbox
 
 REPOSITORY = Path(__file__).parents[2]
@@ -102,7 +102,7 @@ def test_training_validation_early_stopping_test_and_save(place: Path, trained: 
     assert (run / "project.log").is_file()
     assert not (place / "project.log").exists()
     model = ElmerForConditionalGeneration.from_pretrained(run / "checkpoint_best")
-    assert model.config.canvas_length == 40
+    assert (model.config.canvas_length, model.config.alignment) == (40, "dag")
 
 
 def test_both_hosts_write_and_score_alike(
@@ -112,11 +112,19 @@ def test_both_hosts_write_and_score_alike(
     shared = RUN | {"data_path": "data", "saved_dir": "runs", "prefix_prompt": "Summarize: "}
     learnt = {"epochs": 40, "stopping_steps": 0, "valid_steps": 40, "learning_rate": 0.005, "metrics": ["rouge"]}
     run_textbox("ELMER", config_dict=shared | SIZES | learnt | {"filename": "embedded"})
-    for maker in ("trained", "embedded"):
-        test = {"model_path": f"runs/{maker}/checkpoint_best", "do_train": False, "metrics": METRICS}
-        ours = run_textbox("ELMER", config_dict=shared | test | {"filename": f"{maker}-ours"})
-        theirs = scores(textbox(checkout, place, f"{maker}-theirs", **test))
-        texts = [(place / "runs" / f"{maker}-{host}" / "generation.txt").read_text() for host in ("ours", "theirs")]
+    published = PUBLISHED | {"exit_mode": "soft"}
+    run_textbox("ELMER", config_dict=shared | SIZES | learnt | published | {"filename": "published"})
+    beam = {"generation_kwargs": {"decoding": "beam", "num_beams": 3}}
+    for name, maker, changes in (
+        ("trained", "trained", {}),
+        ("embedded", "embedded", {}),
+        ("beam", "embedded", beam),
+        ("published", "published", {}),
+    ):
+        test = {"model_path": f"runs/{maker}/checkpoint_best", "do_train": False, "metrics": METRICS} | changes
+        ours = run_textbox("ELMER", config_dict=shared | test | {"filename": f"{name}-ours"})
+        theirs = scores(textbox(checkout, place, f"{name}-theirs", **test))
+        texts = [(place / "runs" / f"{name}-{host}" / "generation.txt").read_text() for host in ("ours", "theirs")]
         assert texts[0] == texts[1]
         assert len(set(texts[0].splitlines())) > 5, "texts that are all alike would agree too easily"
         assert len(ours["metrics"]) >= 20

@@ -110,7 +110,8 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("no checkpoint", {"model_path": "saved/run/checkpoint_best"}, "model_path 'saved/run/checkpoint_best' is neither"),
     ("shell in wandb", {"wandb": "disabled; mkdir pwned"}, "wandb must be one of disabled, offline, online"),
     ("sizes do not fit", {"encoder_attention_heads": 5}, "d_model 16 is not divisible by 5"),
-    ("beams", {"generation_kwargs": {"num_beams": 4}}, "generate() has no option num_beams"),
+    ("beams", {"generation_kwargs": {"num_beams": 4}}, "num_beams is for decoding=beam, not for lookahead"),
+    ("n-grams", {"generation_kwargs": {"no_repeat_ngram_size": 3}}, "generate() has no option no_repeat_ngram_size"),
     ("TextBox gives up", {"fails": True}, "stopped: as asked for."),
 ]
 

@@ -107,7 +107,8 @@ class GraphAlignment(Alignment):
         log_likelihood, posterior = path_log_likelihood_and_posterior(
             emissions, transitions, self.lengths + 2, self.canvas_lengths
         )
-        possible = log_likelihood.isfinite() & self.learns
+        # Not isfinite(): a model whose weights are no numbers shall not look as if it had learnt everything.
+        possible = ~log_likelihood.isneginf() & self.learns
         words = torch.arange(self.targets.shape[1], device=posterior.device) < self.lengths[:, None]
         writes = posterior[:, 1:-1] * (words & possible[:, None])[..., None]
         return log_likelihood.where(possible, 0.0), writes
@@ -172,7 +173,7 @@ class CtcAlignment(Alignment):
     def _log_likelihood(self, exit_: Emissions, glance: Glance | None) -> Tensor:
         losses = ctc_loss(*self._arguments(exit_, glance))
         # An example that only fills up a batch teaches nothing, not even to write blanks.
-        return -losses.where(losses.isfinite() & (self.lengths > 0), 0.0)
+        return -losses.where(~losses.isposinf() & (self.lengths > 0), 0.0)
 
     def _arguments(self, exit_: Emissions, glance: Glance | None) -> tuple[Tensor, ...]:
         targets, blanks = exit_.targets, exit_.blanks

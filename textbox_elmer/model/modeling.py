@@ -208,8 +208,9 @@ class ElmerForConditionalGeneration(PreTrainedModel):
                 `pad_token_id` or -100, both ignored.
             exit_layers: the layer (from 0) where each canvas position leaves, `[batch, canvas]`: layer permutation
                 language modeling, section 3.3 of the paper, whatever `exit_mode` says.
-            decoder_input_ids: the canvas, `[batch, canvas]`; by default `canvas_scale` positions for each of the
-                labels (or as many as `exit_layers` has, or for `config.canvas_length` tokens).
+            decoder_input_ids: the canvas, `[batch, canvas]`; by default as many positions as `exit_layers` or
+                `decoder_attention_mask` has, else `canvas_scale` for each of the labels (or of
+                `config.canvas_length` tokens).
             decoder_attention_mask: 1 on each text's own canvas, 0 beyond it, `[batch, canvas]`, for canvases of
                 different lengths in one batch.
             label_smoothing: probability spread evenly over the vocabulary in the loss; for one token a position alone.
@@ -226,7 +227,8 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             raise ValueError("input_ids is missing: ELMER writes from a source.")
         source = self._read_source(input_ids, attention_mask)
         if decoder_input_ids is None:
-            decoder_input_ids = self._canvas(input_ids.shape[0], self._canvas_length(labels, exit_layers))
+            laid = decoder_attention_mask if exit_layers is None else exit_layers
+            decoder_input_ids = self._canvas(input_ids.shape[0], self._canvas_length(labels, laid))
         if labels is not None:
             labels = ignore_padding(labels, self.config.pad_token_id)
             self._check_canvas(labels, decoder_input_ids)
@@ -250,9 +252,9 @@ class ElmerForConditionalGeneration(PreTrainedModel):
                 output.exit_losses = objective.means_by_layer(left_at, self.config.decoder_layers)
         return output if return_dict else output.to_tuple()
 
-    def _canvas_length(self, labels: Tensor | None, exit_layers: Tensor | None) -> int:
-        if exit_layers is not None:
-            return exit_layers.shape[1]
+    def _canvas_length(self, labels: Tensor | None, laid: Tensor | None) -> int:
+        if laid is not None:
+            return laid.shape[1]
         return self.config.canvas_positions(self.config.canvas_length if labels is None else labels.shape[1])
 
     def _check_canvas(self, labels: Tensor, canvas: Tensor) -> None:

@@ -116,7 +116,9 @@ class Mixture:
         ids = pointer.input_ids
         self.pointer = pointer
         self.log_write, log_copy, attention = pointer(states)
-        logits = (states @ weight[ids].transpose(1, 2).to(states.dtype)).float() + bias[ids][:, None]
+        # As an embedding, which an export's int8 weights know how to be; weight[ids] would get a float32 copy of them.
+        words = F.embedding(ids, weight).transpose(1, 2).to(states.dtype)
+        logits = (states @ words).float() + bias[ids][:, None]
         self.written = self.log_write[..., None] + logits - log_total[..., None]
         self.copied = log_copy[..., None] + log_copied(attention, pointer.matches(ids))
         self.both = torch.logaddexp(self.written, self.copied).masked_fill(~pointer.copied[:, None], -torch.inf)

@@ -169,6 +169,8 @@ def _along(canvas: Canvas, path: Tensor, eos_token_id: int, collapse_repeats: bo
         )
     )
     tokens = tokens.masked_fill(ends, eos_token_id)
+    # Since when the last vertex has stood by a word that it does not write says nothing of its eos.
+    settled = torch.where(ends, exit_layers, settled)
     kept = path >= 0
     if collapse_repeats:
         kept[:, 1:] &= tokens[:, 1:] != tokens[:, :-1]

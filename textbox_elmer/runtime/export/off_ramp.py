@@ -17,11 +17,14 @@ class StaticOffRamp(OffRamp):
         """See `OffRamp`."""
         return F.linear(self.norm(states), self.weight, self.bias if with_bias else None).argmax(-1)
 
-    def read(self, states: Tensor) -> Reading:
-        """See `OffRamp`. A graph without an output for the entropies goes without them."""
+    def read(self, states: Tensor, with_entropies: bool = True) -> Reading:
+        """See `OffRamp`."""
         logits = F.linear(self.norm(states), self.weight, self.bias)
         best, tokens = logits.max(-1)
         weights = (logits - best[:, None]).exp()
         total = weights.sum(-1)
         log_total = total.log() + best
-        return Reading(tokens, 1 / total, log_total - torch.linalg.vecdot(weights, logits) / total, log_total)
+        entropies = torch.full_like(total, torch.nan)
+        if with_entropies:
+            entropies = log_total - torch.linalg.vecdot(weights, logits) / total
+        return Reading(tokens, 1 / total, entropies, log_total)

@@ -1,0 +1,41 @@
+"""A training that diverges: one sentence, status 2, and the checkpoints from before as they were."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PUBLISHED, options, tiny
+from textbox_elmer.cli import main
+
+WAYS = {
+    "position": PUBLISHED,
+    "dag": {},
+    "ctc": {"alignment": "ctc"},
+}
+
+
+def run(**changes: object) -> int:
+    config = tiny(do_test=False, filename="run", **changes)
+    return main(["--model=ELMER", "--dataset=toy", *options(config)])
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(run.glob("checkpoint*/*"))}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_last_good_checkpoint_is_kept(workplace: Path, capsys: pytest.CaptureFixture, way: str) -> None:
+    folder = workplace / "saved" / "run"
+    assert run(epochs=1, **WAYS[way]) == 0
+    before = contents(folder)
+    path = "saved/run/checkpoint-10"
+    capsys.readouterr()
+    fast = {"learning_rate": 1e6, "grad_clip": None, "model_path": path, "resume_training": False}
+    assert run(epochs=9, **WAYS[way] | fast) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error: ")]
+    assert line.startswith("Error: The training has diverged at step ")
+    assert f"its last good checkpoint is {path!r}; train with a smaller --learning_rate" in line
+    assert contents(folder) == before
+    assert not (folder / ".saving").exists()
+    assert run(epochs=2, model_path=path, **WAYS[way]) == 0
+    assert (folder / "checkpoint-20").is_dir()
