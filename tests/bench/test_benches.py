@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import WORDS, options, tiny, write_toy
+from tests.conftest import PUBLISHED, WORDS, options, tiny, write_toy
 from textbox_elmer.bench.corpus_memory import WRITERS, write_corpus
 from textbox_elmer.bench.memory import peak_megabytes
 from textbox_elmer.bench.planting import plant, plant_path
@@ -131,7 +131,7 @@ def test_training(workplace: Path, capsys: pytest.CaptureFixture) -> None:
 
 def test_approximations(workplace: Path, capsys: pytest.CaptureFixture) -> None:
     """A checkpoint whose texts' ends move from layer to layer, so that trimming changes some and a wide margin none."""
-    config = tiny(filename="run", epochs=1)
+    config = tiny(filename="run", epochs=1, exit_mode="soft", **PUBLISHED)
     assert main(["--model=ELMER", "--dataset=toy", *options(config)]) == 0
     folder = workplace / "saved" / "run" / "checkpoint_best"
     model = ElmerForConditionalGeneration.from_pretrained(folder)
@@ -226,8 +226,8 @@ def test_memory_is_that_of_the_call() -> None:
         (["corpus_memory", "--small=none"], "The option --small is a number above 0, not"),
         (["approximations"], "No checkpoint is named: give --model_path=saved/<run>/checkpoint_best"),
         (
-            ["approximations", "--model_path=x", "--exit_mode=last"],
-            "The option --exit_mode is soft or hard, not 'last'",
+            ["approximations", "--model_path=x", "--exit_mode=first"],
+            "The option --exit_mode is one of soft, hard, last, not 'first'",
         ),
         (
             ["approximations", "--model_path=x", "--trim_margins=-1"],
