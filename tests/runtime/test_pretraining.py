@@ -91,8 +91,9 @@ def test_workers_change_nothing(corpus: Path, workers: int) -> None:
 
 
 def test_accumulated_batches_equal_one_large_batch(corpus: Path) -> None:
-    whole = run_textbox("ELMER", "raw", config_dict=lplm(filename="whole", max_save=-1))
-    parts = lplm(filename="parts", max_save=-1, train_batch_size=2, accumulation_steps=4)
+    # What glancing shows is drawn for each batch.
+    whole = run_textbox("ELMER", "raw", config_dict=lplm(filename="whole", max_save=-1, glancing=0))
+    parts = lplm(filename="parts", max_save=-1, glancing=0, train_batch_size=2, accumulation_steps=4)
     run_textbox("ELMER", "raw", config_dict=parts)
     whole_losses, part_losses = (
         [entry["loss"] for entry in history(Path("saved") / name) if "loss" in entry] for name in ("whole", "parts")
@@ -127,12 +128,11 @@ def test_a_stream_from_the_hub(corpus: Path, monkeypatch: pytest.MonkeyPatch) ->
     parquet.write_table(pyarrow.table({"text": SENTENCES}), hub / "validation.parquet")
     with pytest.raises(UserError, match="streamed from the hub and has no known length: give --max_steps"):
         run_textbox("ELMER", "owner/texts", config_dict=lplm())
-    config = lplm(max_steps=13, valid_strategy="step", valid_steps=13, max_save=-1)
+    config = lplm(max_steps=13, valid_strategy="step", valid_steps=5, max_save=-1)
     results = run_textbox("ELMER", "owner/texts", config_dict=config | {"filename": "whole"})
     assert results["training"]["steps"] == 13
     assert 0 < results["training"]["best_score"] < 6
-    half = run_textbox("ELMER", "owner/texts", config_dict=config | {"valid_steps": 5, "filename": "other"})
-    path = f"{half['run']}/checkpoint-10"
+    path = f"{results['run']}/checkpoint-10"
     resumed = run_textbox("ELMER", "owner/texts", config_dict=config | {"model_path": path, "filename": "resumed"})
     assert same_weights(Path(resumed["run"]) / "checkpoint-13", Path(results["run"]) / "checkpoint-13")
 
@@ -229,8 +229,9 @@ def test_two_processes_learn_what_one_with_twice_the_batch_does(corpus: Path, wo
     """Of 81 texts the last step of an epoch has one, which leaves the second process without any."""
     lines = (corpus / "train.src").read_text().splitlines()
     (corpus / "train.src").write_text("\n".join(lines[:81]))
-    typed = ["--model=ELMER", "--dataset=raw", *options(lplm(max_save=-1))]
-    run_textbox("ELMER", "raw", config_dict=lplm(max_save=-1, filename="one"))
+    config = lplm(max_save=-1, glancing=0)  # what it shows is drawn by each process
+    typed = ["--model=ELMER", "--dataset=raw", *options(config)]
+    run_textbox("ELMER", "raw", config_dict=config | {"filename": "one"})
     typed = [word for word in typed if "train_batch_size" not in word]
     distributed(TORCHRUN, workplace, *typed, "--train_batch_size=4", "--filename=two")
     for key in ("loss", "eval_loss", "grad_norm"):
@@ -241,7 +242,8 @@ def test_two_processes_learn_what_one_with_twice_the_batch_does(corpus: Path, wo
         assert two == pytest.approx(one, abs=1e-4), key
     ours, theirs = (weights(workplace / "saved" / name / "checkpoint_best") for name in ("one", "two"))
     for name, tensor in ours.items():
-        assert tensor.allclose(theirs[name], atol=1e-4), name
+        # A softmax does not notice what all keys have in common: there the optimizer magnifies rounding.
+        assert name.endswith("k_proj.bias") or tensor.allclose(theirs[name], atol=1e-4), name
     assert (workplace / "saved" / "two" / "run.log").read_text().count("step 22/22") == 1
 
 

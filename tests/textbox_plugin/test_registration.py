@@ -363,7 +363,7 @@ def test_lplm_is_elmers_alone(tokenizer: Any) -> None:
 def test_a_checkpoint_of_another_training_only_gives_its_weights(tokenizer: Any, tmp_path: Path) -> None:
     from textbox.utils.utils import get_trainer
 
-    trainer = get_trainer("ELMER")(config(), None, None)
+    trainer = get_trainer("ELMER")(config(), elmer(tokenizer), None)
     record = {"config": {"model": "ELMER", "dataset": "toy", "pretrain_task": "lplm"}}
     torch.save(record, tmp_path / "textbox_configuration.pt")
     trainer.resume_checkpoint(str(tmp_path))
