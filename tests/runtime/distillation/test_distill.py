@@ -16,7 +16,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, BartForConditionalGeneration
 
-from tests.conftest import options, tiny, write_toy
+from tests.conftest import options, save_small_elmer, tiny, write_toy
 from textbox_elmer import ElmerForConditionalGeneration
 from textbox_elmer.cli import main
 from textbox_elmer.runtime.config import resolve_config
@@ -90,13 +90,15 @@ def texts_of(found: list[list[int]], folder: Path) -> list[str]:
     return texts
 
 
-@pytest.mark.parametrize(("model", "beams"), [("BART", 1), ("BART", 3), ("ELMER", 1)])
+@pytest.mark.parametrize(("model", "beams"), [("BART", 1), ("BART", 3), ("ELMER", 1), ("ELMER", 3)])
 @pytest.mark.parametrize(("path", "size"), [("saved/{}", 64), ("saved/{}/checkpoint_best", 1)])
 def test_the_targets_are_the_teachers_texts(
     place: Path, data: Callable[..., str], model: str, beams: int, path: str, size: int
 ) -> None:
     folder = place / "saved" / model / "checkpoint_best"
-    searching = {"num_beams": beams, "do_sample": False} if model == "BART" else {}
+    searching = {"num_beams": beams, "do_sample": False}
+    if model == "ELMER":
+        searching = {} if beams == 1 else {"num_beams": beams, "decoding": "beam"}
     expected = texts_of(rows(model, folder, max_length=10, **searching), folder)
     assert all(expected)
     assert len(set(expected)) > 40
@@ -367,7 +369,7 @@ def test_a_teacher_that_moved_is_the_same(
         (["distill", "toy", "--model_path=saved/BART", "--num_beams=0", "new"], "--num_beams must be a whole number"),
         (["distill", "toy", "--model_path=saved/BART", "--batch_size=x", "new"], "--batch_size must be a whole number"),
         (["distill", "toy", "--model_path=saved/BART", "--beams=2", "new"], "did you mean --num_beams?"),
-        (["distill", "toy", "--model_path=saved/ELMER", "--num_beams=2", "new"], "ELMER writes all tokens at once"),
+        (["distill", "toy", "--model_path=plain", "--num_beams=2", "new"], "without beams, under alignment=position: "),
         (["distill", "toy", "--model_path=saved/BART", "--model=T5", "new"], "comes from a run of BART: leave --model"),
         (["distill", "toy", "--model_path=saved/BART", "--model=nobody", "new"], "no model called 'nobody'"),
     ],
@@ -376,6 +378,7 @@ def test_mistakes(
     place: Path, data: Callable[..., str], arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    save_small_elmer(place / "plain")
     before = files(place / "dataset" / "toy")
     assert message in data(*arguments, status=2)
     assert files(place / "dataset" / "toy") == before

@@ -1,13 +1,11 @@
 """Who writes the targets: a run's checkpoint, or any other."""
 
-import inspect
 import os
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedConfig
 
-from textbox_elmer.model import ElmerForConditionalGeneration
 from textbox_elmer.runtime.config import Config, resolve_config
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.models.building import checkpoint_config
@@ -47,6 +45,11 @@ def teacher_config(model_path: str, model: str | None, num_beams: int, dataset: 
     spec = find_model(config.model)
     if model is not None and find_model(model) is not spec:
         raise UserError(f"{model_path!r} comes from a run of {spec.name}: leave --model={model} out.")
+    if spec.parallel and num_beams > 1 and (alignment := getattr(found, "alignment", "position")) != "dag":
+        raise UserError(
+            f"{spec.name} writes in one way, without beams, under alignment={alignment}: leave --num_beams={num_beams} "
+            "out."
+        )
     return resolve(generation_kwargs=_generation(config, spec, num_beams))
 
 
@@ -79,11 +82,7 @@ def _infer(checkpoint: str, found: PreTrainedConfig) -> str:
 def _generation(config: Config, spec: ModelSpec, num_beams: int) -> dict[str, Any]:
     options = dict(config["generation_kwargs"] or {})
     if spec.parallel:
-        if num_beams == 1:
-            return options
-        if "num_beams" not in inspect.signature(ElmerForConditionalGeneration.generate).parameters:
-            raise UserError(f"{spec.name} writes all tokens at once, without beams: leave --num_beams={num_beams} out.")
-        return options | {"num_beams": num_beams}
+        return options if num_beams == 1 else options | {"decoding": "beam", "num_beams": num_beams}
     if num_beams == 1:
         options = {key: value for key, value in options.items() if key not in BEAMS_ONLY}
     return options | {"num_beams": num_beams, "do_sample": False}
