@@ -7,7 +7,7 @@ from torch import Tensor
 from textbox_elmer import ElmerForConditionalGeneration
 from textbox_elmer.model.alignment import CtcAlignment, GraphAlignment
 from textbox_elmer.model.emissions import Emissions
-from textbox_elmer.model.glancing import Glance, force, glance
+from textbox_elmer.model.glancing import Glance, force, glance, glancing_ratio
 
 from .small import BOS, EOS, IDS, MASK, dense_forward, small_model, transitions_of
 from .ways import Ways, blank_ways, graph_ways, writes_of
@@ -187,3 +187,11 @@ def test_a_text_that_what_is_shown_leaves_no_way_costs_nothing(alignment: str) -
     else:
         assert not exits[-1].blanks.grad[0].any()
         assert exits[-1].blanks.grad[1].any()
+
+
+def test_the_share_changes_evenly_and_is_nothing_unless_asked_for() -> None:
+    assert glancing_ratio(0.0, None, None) == glancing_ratio(0.7, None, None) == 0
+    assert [glancing_ratio(progress, 0.5, None) for progress in (0.0, 0.5, 1.0, 2.0)] == pytest.approx(
+        [0.5, 0.3, 0.1, 0.1]
+    )
+    assert glancing_ratio(0.25, 0.0, 0.8) == pytest.approx(0.2)

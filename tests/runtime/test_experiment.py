@@ -211,7 +211,7 @@ def start(arguments: list[str], folder: Path) -> subprocess.Popen:
     )
 
 
-@pytest.mark.parametrize("way", [{}, PUBLISHED], ids=["a graph, glancing", "published"])
+@pytest.mark.parametrize("way", [{"glancing": 0.5}, PUBLISHED], ids=["a graph, glancing", "published"])
 def test_a_killed_training_continues_to_the_same_weights(workplace: Path, way: dict[str, object]) -> None:
     arguments = ["--model=ELMER", "--dataset=toy", *options(tiny(epochs=12, max_save=-1, **way))]
     whole = start([*arguments, "--filename=whole"], workplace)

@@ -91,9 +91,8 @@ def test_workers_change_nothing(corpus: Path, workers: int) -> None:
 
 
 def test_accumulated_batches_equal_one_large_batch(corpus: Path) -> None:
-    # What glancing shows is drawn for each batch.
-    whole = run_textbox("ELMER", "raw", config_dict=lplm(filename="whole", max_save=-1, glancing=0))
-    parts = lplm(filename="parts", max_save=-1, glancing=0, train_batch_size=2, accumulation_steps=4)
+    whole = run_textbox("ELMER", "raw", config_dict=lplm(filename="whole", max_save=-1))
+    parts = lplm(filename="parts", max_save=-1, train_batch_size=2, accumulation_steps=4)
     run_textbox("ELMER", "raw", config_dict=parts)
     whole_losses, part_losses = (
         [entry["loss"] for entry in history(Path("saved") / name) if "loss" in entry] for name in ("whole", "parts")
@@ -229,7 +228,7 @@ def test_two_processes_learn_what_one_with_twice_the_batch_does(corpus: Path, wo
     """Of 81 texts the last step of an epoch has one, which leaves the second process without any."""
     lines = (corpus / "train.src").read_text().splitlines()
     (corpus / "train.src").write_text("\n".join(lines[:81]))
-    config = lplm(max_save=-1, glancing=0)  # what it shows is drawn by each process
+    config = lplm(max_save=-1)
     typed = ["--model=ELMER", "--dataset=raw", *options(config)]
     run_textbox("ELMER", "raw", config_dict=config | {"filename": "one"})
     typed = [word for word in typed if "train_batch_size" not in word]

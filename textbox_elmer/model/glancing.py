@@ -5,20 +5,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# The usual course, for alignments that leave a token's place open.
-START, END = 0.5, 0.1
 
-
-def glancing_ratio(alignment: str, progress: float, start: float | None = None, end: float | None = None) -> float:
+def glancing_ratio(progress: float, start: float | None, end: float | None) -> float:
     """Return the share of its wrong tokens that a text shows, at a `progress` from 0 to 1 through the training.
 
-    It falls evenly from `start` to `end`. By default it is 0 for one token a position, as published, and for the other
-    alignments it falls from 0.5 to 0.1.
+    It changes evenly from `start` (None: 0, nothing is shown) to `end` (None: a fifth of the start).
     """
-    if start is None:
-        start = 0.0 if alignment == "position" else START
-    if end is None:
-        end = min(END, start)
+    start = start or 0.0
+    end = start / 5 if end is None else end
     return start + (end - start) * min(progress, 1.0)
 
 

@@ -40,8 +40,7 @@ class ELMER(AbstractModel):
         inputs = training_inputs(batch, self.configuration.bos_token_id, self.configuration.canvas_length, self._where)
         learning = {}
         if self.training:
-            shown = self.config["glancing"], self.config["glancing_end"]
-            ratio = glancing_ratio(self.configuration.alignment, self.progress(), *shown)
+            ratio = glancing_ratio(self.progress(), self.config["glancing"], self.config["glancing_end"])
             learning = {"label_smoothing": self.label_smoothing, "glancing": ratio}
         loss = self.model(**inputs, **learning, return_logits=False).loss
         if self.training and loss.device.type == "cpu" and not loss.isfinite():

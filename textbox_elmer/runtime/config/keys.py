@@ -78,10 +78,14 @@ KEYS: dict[str, Key] = {
         scheduler_kwargs=("dict", "init_lr, max_lr, n_warmup_steps, max_steps of the schedule"),
         glancing=(
             "float",
-            "ELMER: share of its wrong tokens that training shows it at first; by default the alignment decides",
+            "ELMER: share of its wrong tokens that training shows a text at first; by default 0",
             PROBABILITY,
         ),
-        glancing_end=("float", "ELMER: the same at the end; it changes evenly between", PROBABILITY),
+        glancing_end=(
+            "float",
+            "ELMER: the same at the end, by default a fifth; it changes evenly between",
+            PROBABILITY,
+        ),
         weight_decay=("float", "weight decay; by default the optimizer's own", NOT_NEGATIVE),
         grad_clip=("float", "largest gradient norm", ABOVE_ZERO),
         label_smoothing=("float", "probability spread over the vocabulary in the loss", PROBABILITY),

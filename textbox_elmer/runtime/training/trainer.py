@@ -71,7 +71,6 @@ class HostTrainer(Seq2SeqTrainer):
     ) -> None:
         self.config, self.spec, self.run = config, spec, run
         self.references, self.generates, self.scored_share = references, not selects_by_loss(config), 0.0
-        self._alignment = getattr(model.config, "alignment", None)
         self._start_decoding()
         examples = len(train_dataset) if isinstance(train_dataset, Sized) else 0
         super().__init__(
@@ -149,7 +148,7 @@ class HostTrainer(Seq2SeqTrainer):
     def _glancing(self) -> float:
         """Return the share of its wrong tokens that a parallel model is shown at this step."""
         progress = self.state.global_step / max(self.state.max_steps, 1)
-        return glancing_ratio(self._alignment, progress, self.config["glancing"], self.config["glancing_end"])
+        return glancing_ratio(progress, self.config["glancing"], self.config["glancing_end"])
 
     def _check_loss(self, loss: Tensor) -> None:
         """Stop a training whose loss is no number; on a GPU, which would have to wait, at every logging step alone."""
