@@ -131,7 +131,7 @@ def test_a_dataset_without_properties(registered: Path) -> None:
     values = Config("BART", "mine", None, {"tgt_len": 9}).final_config_dict
     assert [values[key] for key in ("src_len", "tgt_len", "epochs", "seed")] == [512, 9, 6, 2020]
     shipped = Config("ELMER", "apidoc").final_config_dict
-    assert (shipped["src_len"], shipped["tgt_len"], shipped["metrics"]) == (128, 32, ["rouge"])
+    assert (shipped["src_len"], shipped["tgt_len"], shipped["metrics"]) == (64, 24, ["rouge"])
     assert shipped["d_model"] == 128
     assert "scheduler" not in shipped, "TextBox's schedules want to be told how many steps there are"
 

@@ -125,7 +125,7 @@ def load_elmer(
     if problems := weight_problems({**report, "missing_keys": missing}):
         raise UserError(f"The checkpoint {path!r} {problems}: give one made by {NAME} or BART.")
     if new:
-        logger.info("New beside the checkpoint's weights, and to be learnt: %s.", few(new, 12))
+        logger.info("New beside the checkpoint's weights, and to be learnt: %s.", few(new, 16))
     return model
 
 

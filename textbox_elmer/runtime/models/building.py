@@ -229,7 +229,7 @@ def _check_weights(path: str, report: Mapping[str, Any], model: PreTrainedModel)
     if new:
         count = sum(model.get_parameter(name).numel() for name in new)
         logger.info(
-            "New beside the checkpoint's weights, and to be learnt: %s (%s numbers).", few(new, 12), f"{count:,}"
+            "New beside the checkpoint's weights, and to be learnt: %s (%s numbers).", few(new, 16), f"{count:,}"
         )
     if unexpected := sorted(report["unexpected_keys"]):
         logger.warning("The checkpoint %r also holds %s, which the model has no place for.", path, few(unexpected))
