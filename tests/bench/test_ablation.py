@@ -90,6 +90,7 @@ def test_entropy_of_even_transitions() -> None:
     config = ElmerConfig(encoder_layers=1, decoder_layers=1, alignment="dag", canvas_length=5, **sizes)
     model = ElmerForConditionalGeneration(config).eval()
     torch.nn.init.zeros_(model.links.q_proj.weight)
+    torch.nn.init.zeros_(model.links.decay)
     with TransitionEntropy(model.links) as entropy:
         model.generate(torch.randint(5, 40, (3, 7)))
     assert entropy.mean() == pytest.approx(sum(math.log(behind) for behind in range(1, 20)) / 19, abs=1e-5)
