@@ -92,6 +92,7 @@ ROWS = (
     _elmer("dag", norms_first=False),
     _elmer("dag", exit_mode="soft"),
     _elmer("dag", distilled=True),
+    _elmer("dag", glances=False, distilled=True),
     _elmer("dag", exit_mode="soft", distilled=True),
     Row("bart", AUTOREGRESSIVE),
     TEACHER,
