@@ -34,6 +34,7 @@ class AlignedLoss:
     ) -> None:
         self.alignment, self.head, self.link, self.shown = alignment, head, link, shown
         self.transitions: Tensor | None = None
+        self._known: tuple[Tensor, Tensor] | None = None
 
     def predict(self, states: Tensor) -> Tensor:
         """Count an exit of `[batch, canvas, width]` states and return its likeliest words, `[batch, canvas]`."""
@@ -75,6 +76,6 @@ class AlignedLoss:
         return glance(places, last.tokens, self.alignment.targets, ratio)
 
     def _losses(self) -> tuple[Tensor, Tensor]:
-        if not hasattr(self, "_known"):
+        if self._known is None:
             self._known = self.alignment.losses(self.head.exits, self.transitions, self.shown)
         return self._known
