@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration, modeling, off_ramp
+from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration, off_ramp, preparation
 from textbox_elmer.model.decoding import NO_LAYER, kept_tokens, pack_left
 
 EOS, PAD = 2, 1
@@ -19,7 +19,7 @@ bounded = settings(deadline=None, derandomize=True, max_examples=60)
 def way(request: pytest.FixtureRequest) -> Iterator[None]:
     """Force each way in which an off-ramp reads the vocabulary, whatever this machine would choose."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(modeling, "screen_pays", lambda weight: request.param == "screened")
+        patch.setattr(preparation, "screen_pays", lambda weight: request.param == "screened")
         if request.param == "chunked":
             patch.setattr(off_ramp, "MOST_WORDS", 7)
         yield
@@ -43,6 +43,7 @@ def model_of(seed: int, vocabulary: int, layers: int, spread: float = 0.5) -> El
     model = ElmerForConditionalGeneration(config).eval()
     with torch.no_grad():
         model.concat_head.weight.normal_(std=spread)
+    model.prepare_for_inference()
     return model
 
 

@@ -28,7 +28,7 @@ def draw(seed: int, states: int, vocabulary: int, width: int, scale: float) -> t
 def test_a_screen_finds_the_exact_argmax(seed: int, states: int, vocabulary: int, scale: float) -> None:
     hidden, weight = draw(seed, states, vocabulary, 32, scale)
     bias = torch.zeros(1, vocabulary)
-    found = OffRamp(weight, bias, Screen(weight, bias)).best(hidden)
+    found = OffRamp(weight, bias, Screen(weight)).best(hidden)
     logits = (hidden.double() @ weight.double().T).max(-1)
     chosen = (hidden.double() * weight.double()[found]).sum(-1)
     assert (chosen >= logits.values - 1e-6 * scale).all()
@@ -41,7 +41,7 @@ def test_words_that_only_exact_arithmetic_tells_apart() -> None:
     hidden = torch.tensor([[1.0, 1.0], [1.0, -1.0], [0.0, 0.0]])
     exact = (hidden @ weight.T).argmax(-1)
     bias = torch.zeros(1, 1000)
-    assert OffRamp(weight, bias, Screen(weight, bias)).best(hidden).tolist() == exact.tolist()
+    assert OffRamp(weight, bias, Screen(weight)).best(hidden).tolist() == exact.tolist()
 
 
 @pytest.mark.parametrize("most", [0, 256])
@@ -49,7 +49,7 @@ def test_of_equal_words_the_first_is_chosen(most: int, monkeypatch: pytest.Monke
     monkeypatch.setattr(screening, "MOST_CANDIDATES", most)
     weight = torch.tensor([[1.0], [3.0], [2.0]] + [[3.0]] * 200)
     bias = torch.zeros(1, 203)
-    assert OffRamp(weight, bias, Screen(weight, bias)).best(torch.ones(5, 1)).tolist() == [1] * 5
+    assert OffRamp(weight, bias, Screen(weight)).best(torch.ones(5, 1)).tolist() == [1] * 5
 
 
 @bounded
@@ -87,7 +87,7 @@ def test_confident_states_are_found(seed: int, vocabulary: int, scale: float, th
     hidden, weight = draw(seed, 60, vocabulary, 16, scale)
     bias = torch.zeros(1, vocabulary)
     logits = hidden @ weight.T
-    for ramp in (OffRamp(weight, bias, Screen(weight, bias)), OffRamp(weight, bias)):
+    for ramp in (OffRamp(weight, bias, Screen(weight)), OffRamp(weight, bias)):
         confident, reading = ramp.read_confident(hidden, threshold, scored=True)
         assert (confident == (entropy(logits) < threshold)).all()
         assert reading.tokens.tolist() == logits.argmax(-1)[confident].tolist()
@@ -108,7 +108,7 @@ def test_a_bfloat16_head_is_read_through_a_screen(seed: int, vocabulary: int, sc
     hidden, weight = (numbers.bfloat16() for numbers in draw(seed, 60, vocabulary, 16, scale))
     bias = torch.zeros(1, vocabulary, dtype=torch.bfloat16)
     logits = hidden @ weight.T
-    ramp = OffRamp(weight, bias, Screen(weight, bias))
+    ramp = OffRamp(weight, bias, Screen(weight))
     assert ramp.best(hidden).tolist() == logits.argmax(-1).tolist()
     confident, reading = ramp.read_confident(hidden, threshold, scored=False)
     entropies = entropy(logits.float())
@@ -121,7 +121,7 @@ def test_a_bfloat16_head_is_read_through_a_screen(seed: int, vocabulary: int, sc
 @given(seed=st.integers(0, 10**6), scale=st.sampled_from([0.01, 0.5, 1.0, 2.0, 5.0, 30.0]))
 def test_entropies_lie_within_the_bounds(seed: int, scale: float) -> None:
     hidden, weight = draw(seed, 60, 400, 16, scale)
-    least, most = Screen(weight, torch.zeros(1, 400))._look(hidden).entropy_bounds()
+    least, most = Screen(weight)._look(hidden).entropy_bounds()
     exact = entropy(hidden @ weight.T)
     assert (least <= exact + 1e-4).all()
     assert (exact <= most + 1e-4).all()
@@ -132,7 +132,7 @@ def test_the_bounds_decide_what_is_clear(monkeypatch: pytest.MonkeyPatch) -> Non
     _, weight = draw(0, 1, 5000, 64, 1.0)
     bias = torch.zeros(1, 5000)
     hidden = torch.cat([weight[:50], 0.01 * weight[50:100]])
-    ramp = OffRamp(weight, bias, Screen(weight, bias))
+    ramp = OffRamp(weight, bias, Screen(weight))
     monkeypatch.setattr(OffRamp, "read", None)
     confident, reading = ramp.read_confident(hidden, 0.5, scored=False)
     assert confident.tolist() == [True] * 50 + [False] * 50

@@ -90,12 +90,15 @@ def main(options: dict[str, Any]) -> None:
 
 def ways_of(model: ElmerForConditionalGeneration, exit_mode: str, margins: Sequence[int]) -> dict[str, Write]:
     """Return what writes texts of at most the trained length, by the row's name: the exact way first."""
+    rounded = copy.deepcopy(model).to(torch.bfloat16)
+    for each in (model, rounded):
+        each.prepare_for_inference()
     generate = partial(model.generate, exit_mode=exit_mode)
     ways: dict[str, Write] = {EXACT: generate}
     trims = model.config.alignment == "position" and not model.config.copy_source and exit_mode != "last"
     if trims:
         ways |= {f"trimmed, margin {margin}": partial(generate, trim_margin=margin) for margin in sorted(margins)}
-    ways["bfloat16"] = partial(copy.deepcopy(model).to(torch.bfloat16).generate, exit_mode=exit_mode)
+    ways["bfloat16"] = partial(rounded.generate, exit_mode=exit_mode)
     if exit_mode in STATIC_MODES:
         ways["int8, ONNX"] = onnx_elmer.load(model, exit_mode, model.config.canvas_length)["int8"].generate
     return ways

@@ -26,7 +26,6 @@ from textbox_elmer.bench.options import number, read_options
 from textbox_elmer.bench.planting import plant
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.model.canvas import lay_canvas
-from textbox_elmer.model.packing import packed
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.export import OnnxElmer
 from textbox_elmer.runtime.export.requirements import check_packages
@@ -138,12 +137,14 @@ class Models:
                 for name, beams in (("BART greedy", 1), (f"BART {BEAMS} beams", BEAMS)):
                     calls[name, precision] = partial(write_with_bart, bart, ids, beams, self.output)
             elmer = copy.deepcopy(self.elmer).to(getattr(torch, precision))
+            preparation = elmer.prepare_for_inference()
             encode = torch.no_grad()(partial(elmer.encode, ids))
             calls["encoder", precision] = encode
             calls["floor", precision] = partial(floor, elmer, ids, self.output)
             if precision == "float32" and self.device.type == "cpu":
-                calls["encoder, packed", precision] = packed(elmer)(encode)
-                calls["floor, packed", precision] = packed(elmer)(partial(floor, elmer, ids, self.output))
+                applied = preparation.applied()
+                calls["encoder, packed", precision] = applied(encode)
+                calls["floor, packed", precision] = applied(partial(floor, elmer, ids, self.output))
             for mode in ("last", "soft", "hard"):
                 if mode not in rows:
                     continue
@@ -170,6 +171,7 @@ class Models:
     def best_batch(self, precision: str) -> int:
         """Double the batch as long as soft exit writes more examples a second."""
         elmer = copy.deepcopy(self.elmer).to(getattr(torch, precision))
+        elmer.prepare_for_inference()
         best, best_rate = 1, 0.0
         for power in range(LARGEST_BATCH[self.device.type].bit_length()):
             batch = 2**power

@@ -36,6 +36,7 @@ class GraphRows:
     def calls(self, ids: Tensor, precision: str) -> dict[str, Callable[[], Tensor]]:
         """Return what each row runs for sources `[batch, source_length]`, by name."""
         elmer = copy.deepcopy(self.elmer).to(getattr(torch, precision))
+        elmer.prepare_for_inference()
         # Words of random weights may repeat, which is no reason to write fewer of them.
         write = partial(elmer.generate, ids, max_length=self.output, exit_mode="last", collapse_repeats=False)
         return {

@@ -1,5 +1,6 @@
 """ELMER as a Hugging Face model: loading and saving, training losses, and decoding."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,11 +27,11 @@ from .layers import Decoder, Encoder, additive_mask
 from .links import Links
 from .loss_head import LossHead
 from .off_ramp import EXCLUDED, OffRamp
-from .packing import Linear, packed
+from .packing import Linear
 from .pointer import Pointer
+from .preparation import Preparation
 from .reading import Canvas as ReadCanvas
 from .reading import CanvasHead, read_last, read_soft, read_when_confident
-from .screening import Screen, screen_pays
 from .source import Source
 from .trimming import predict_soft_trimmed
 from .writing import Writing, write_by_beam, write_in_order, write_path, write_predictions, write_without_blanks
@@ -125,7 +126,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         self.concat_head = ConcatHead(config.d_model)
         self.links = Links(config) if config.alignment == "dag" else None
         self.pointer = Pointer(config) if config.copy_source else None
-        self._screen: Screen | None = None
+        self._preparation: Preparation | None = None
         self.register_buffer("final_logits_bias", torch.zeros(1, config.vocab_size))
         self.post_init()
 
@@ -380,6 +381,30 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             prediction = torch.where(mixed, gold, prediction)
         return self.model.shared(prediction)
 
+    def prepare_for_inference(self) -> AbstractContextManager:
+        """Make `generate` faster until the weights change; it writes the same texts without.
+
+        Linear layers get weights packed for oneDNN, and off-ramps a bfloat16 screen of the vocabulary, each where the
+        machine gains by it, beside the weights that stay. A change of a weight, `train()`, moving the model or loading
+        into it ends that, and so does the end of the block that this is used for as a context.
+
+            with model.prepare_for_inference():
+                for batch in batches:
+                    model.generate(**batch)
+        """
+        self.eval()
+        if self._preparation is not None and self._preparation.holds:
+            return nullcontext()  # whoever prepared the model goes on with it
+        self._preparation = Preparation(self)
+        return self._preparation
+
+    def train(self, mode: bool = True) -> "ElmerForConditionalGeneration":
+        """Switch to training, which ends what `prepare_for_inference` began, or to evaluation."""
+        if mode and self._preparation is not None:
+            self._preparation.end()
+            self._preparation = None
+        return super().train(mode)
+
     @torch.no_grad()
     def generate(
         self,
@@ -431,7 +456,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         was_training = self.training
         self.eval()
         try:
-            with packed(self):
+            with nullcontext() if self._preparation is None else self._preparation.applied():
                 scored = return_dict_in_generate and output_scores
                 writing = self._write(input_ids, attention_mask, options, collapse_repeats, scored)
         finally:
@@ -528,13 +553,9 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         return read, self._transitions(head.off_ramp.norm(read.states), canvas.lengths)
 
     def _off_ramp(self) -> OffRamp:
-        """Return the head as it is read at inference, with a screen that is kept until the weights change."""
-        weight, bias, norm = self.lm_head.weight, self._bias(), self.model.decoder.layer_norm
-        if not screen_pays(weight):
-            return OffRamp(weight, bias, norm=norm)
-        if self._screen is None or not self._screen.is_of(weight):
-            self._screen = Screen(weight, bias)
-        return OffRamp(weight, bias, self._screen, norm)
+        """Return the head as it is read at inference, through a screen if the model is prepared."""
+        screen = None if self._preparation is None else self._preparation.screen
+        return OffRamp(self.lm_head.weight, self._bias(), screen, self.model.decoder.layer_norm)
 
 
 class _Canvas:

@@ -50,6 +50,8 @@ class OffRamp:
         norm: Callable[[Tensor], Tensor] = nn.Identity(),  # noqa: B008 - it has no state
     ) -> None:
         self.weight, self.bias, self.screen, self.norm = weight, bias.squeeze(0), screen, norm
+        # A screen knows nothing of biases.
+        self.biased = screen is not None and bool(bias.any())
 
     def best(self, states: Tensor, with_bias: bool = True) -> Tensor:
         """Return the likeliest token of each state `[..., width]`, `[...]`."""
@@ -124,7 +126,7 @@ class OffRamp:
 
     def _screens(self, states: Tensor, with_bias: bool) -> bool:
         same_type = states.dtype == self.weight.dtype  # not so under autocast
-        return self.screen is not None and same_type and not (with_bias and self.screen.biased)
+        return self.screen is not None and same_type and not (with_bias and self.biased)
 
     def _chunks(self, states: Tensor, bias: Tensor | None):
         vocabulary = self.weight.shape[0]

@@ -7,8 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .packing import fingerprint
-
 BFLOAT16_ROUNDING = 2**-8
 # Words are screened in groups; padding makes their number divisible.
 GROUP = 64
@@ -28,22 +26,16 @@ class Screen:
 
     Args:
         weight: `[vocabulary, width]`, float32 or bfloat16.
-        bias: `[1, vocabulary]`; whether it is zero is remembered in `biased`.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        self.weight, self.biased = weight, bool(bias.any())
-        self.fingerprint = fingerprint(weight)
+    def __init__(self, weight: Tensor) -> None:
+        self.weight = weight = weight.detach()
         coarse = weight.bfloat16()
         self.error = (weight.float() - coarse.float()).norm(dim=-1).max()
         self.longest = coarse.float().norm(dim=-1).max()
         # The last word is repeated, which changes no maximum.
         missing = -len(weight) % GROUP
         self.coarse = torch.cat([coarse, coarse[-1:].expand(missing, -1)])
-
-    def is_of(self, weight: Tensor) -> bool:
-        """Tell whether this is the weight, unchanged, that the screen was made of."""
-        return fingerprint(weight) == self.fingerprint
 
     def best(self, states: Tensor) -> Tensor:
         """Return the likeliest word of each state `[n, width]`, `[n]`."""

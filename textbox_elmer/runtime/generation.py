@@ -1,6 +1,7 @@
 """Generating texts with any of the host's models, under the options that a configuration gives."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,6 +74,11 @@ def generate_ids(
             output.scores,
         )
     return Generated(output[:, source_length:])
+
+
+def prepared(model: PreTrainedModel, spec: ModelSpec) -> AbstractContextManager:
+    """Return a block in which a model that can be prepared for writing is (`prepare_for_inference`)."""
+    return model.prepare_for_inference() if spec.parallel else nullcontext()
 
 
 def canvas_positions(model: PreTrainedModel, spec: ModelSpec, config: Config) -> int | None:

@@ -14,7 +14,7 @@ from textbox_elmer.runtime.config import Config, resolve_config
 from textbox_elmer.runtime.data import Split, encode_split
 from textbox_elmer.runtime.data.collator import prompts
 from textbox_elmer.runtime.experiment import fine_tuning_collator
-from textbox_elmer.runtime.generation import generate_ids
+from textbox_elmer.runtime.generation import generate_ids, prepared
 from textbox_elmer.runtime.models.building import build_model
 from textbox_elmer.runtime.models.registry import ModelSpec, find_model
 from textbox_elmer.runtime.models.special_ids import SpecialIds, special_ids
@@ -80,4 +80,5 @@ def load_trained(config: Config) -> TrainedModel:
     model = build_model(config, spec, tokenizer).eval()
     if config["use_gpu"] and torch.accelerator.is_available():
         model.to(torch.accelerator.current_accelerator())
+    prepared(model, spec)  # for good: it only writes
     return TrainedModel(spec, config, tokenizer, special_ids(spec, tokenizer, config), model)

@@ -53,6 +53,7 @@ class ELMER(AbstractModel):
     @torch.no_grad()
     def generate(self, batch: dict[str, Any], accelerator: Accelerator) -> list[str]:
         """Return a text of one line for every source of a batch, those of all processes together."""
+        self.model.prepare_for_inference()  # until the trainer calls train() again
         ids = self.model.generate(**source_inputs(batch, self._where), **self.generation_kwargs)
         ids = accelerator.pad_across_processes(ids, dim=1, pad_index=self.tokenizer.pad_token_id)
         texts = self.tokenizer.batch_decode(

@@ -11,7 +11,7 @@ from datasets import Dataset
 from tqdm import tqdm
 
 from textbox_elmer.runtime.data import Split
-from textbox_elmer.runtime.generation import decode_texts
+from textbox_elmer.runtime.generation import decode_texts, prepared
 from textbox_elmer.runtime.metrics import evaluate
 from textbox_elmer.runtime.trained import TrainedModel
 
@@ -23,11 +23,12 @@ def write(
 ) -> tuple[list[str], float]:
     """Return the texts for an encoded split's sources and the ms that each took, in batches of 64."""
     rows, seconds = [], 0.0
-    for start in tqdm(range(0, len(ids), BATCH), desc=name, disable=None):
-        sources, mask = trained.sources(ids, range(start, min(start + BATCH, len(ids))))
-        began = time.perf_counter()
-        rows += trained.model.generate(sources, attention_mask=mask, max_length=max_length, **options).tolist()
-        seconds += time.perf_counter() - began
+    with prepared(trained.model, trained.spec):
+        for start in tqdm(range(0, len(ids), BATCH), desc=name, disable=None):
+            sources, mask = trained.sources(ids, range(start, min(start + BATCH, len(ids))))
+            began = time.perf_counter()
+            rows += trained.model.generate(sources, attention_mask=mask, max_length=max_length, **options).tolist()
+            seconds += time.perf_counter() - began
     return decode_texts(trained.tokenizer, rows), 1000 * seconds / len(ids)
 
 

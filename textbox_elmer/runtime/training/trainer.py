@@ -21,7 +21,7 @@ from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.data.collator import prompts
 from textbox_elmer.runtime.data.tokenization import source_lengths
 from textbox_elmer.runtime.errors import UserError
-from textbox_elmer.runtime.generation import Generated, decode_texts, generate_ids
+from textbox_elmer.runtime.generation import Generated, decode_texts, generate_ids, prepared
 from textbox_elmer.runtime.metrics import evaluate
 from textbox_elmer.runtime.models.registry import ModelSpec
 from textbox_elmer.runtime.traces import make_traces
@@ -238,7 +238,8 @@ class HostTrainer(Seq2SeqTrainer):
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
         """Gather what several processes generated, without the examples that only filled up their last batch."""
         self.gather_function = self.accelerator.gather_for_metrics
-        return super().evaluation_loop(*args, **kwargs)
+        with prepared(self.accelerator.unwrap_model(self.model), self.spec):
+            return super().evaluation_loop(*args, **kwargs)
 
     def test(self, dataset: Any, references: Sequence[str | list[str]]) -> dict[str, float | str]:
         """Generate for a tokenized test split and return its metrics and loss.
