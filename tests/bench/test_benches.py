@@ -72,7 +72,7 @@ SMALL = ["--layers=2", "--d_model=128", "--vocab_size=300", "--rounds=2", "--out
 
 def test_latency(workplace: Path, capsys: pytest.CaptureFixture) -> None:
     """Every row of two shapes and batch sizes; planted ends make all ELMER rows write as many tokens as BART's."""
-    rows = "--rows=bart,ctranslate2,plain,last,soft,hard,trimmed,dag"
+    rows = "--rows=bart,ctranslate2,plain,last,soft,hard,dag"
     assert main(["bench", "latency", *SMALL, rows, "--shapes=squadqg,pc", "--batch_sizes=1,3"]) == 0
     tables = json.loads((workplace / "latency.json").read_text())["tables"]
     assert [(table["shape"], table["batch"]) for table in tables] == [
@@ -100,13 +100,13 @@ def test_latency(workplace: Path, capsys: pytest.CaptureFixture) -> None:
         quotient = rows["BART 5 beams", "float32"]["seconds"] / rows["ELMER dag lookahead", "float32"]["seconds"]
         assert f"- BART 5 beams float32 / ELMER dag lookahead float32: {quotient:.2f}" in printed
         assert rows["BART greedy", "float32"]["seconds"] > rows["ELMER last", "float32"]["seconds"]
-        trimmed, last, encoder = (
-            rows[name, "float32"]["seconds"] for name in ("ELMER hard, trimmed", "ELMER last", "encoder, packed")
+        hard, last, encoder = (
+            rows[name, "float32"]["seconds"] for name in ("ELMER hard", "ELMER last", "encoder, packed")
         )
-        quotient = (trimmed - encoder) / (last - encoder)
-        assert f"- ELMER hard, trimmed / ELMER last, without the encoder, float32: {quotient:.2f}" in printed
+        quotient = (hard - encoder) / (last - encoder)
+        assert f"- ELMER hard / ELMER last, without the encoder, float32: {quotient:.2f}" in printed
         plain = rows["ELMER last, plain", "float32"]["seconds"] - rows["encoder", "float32"]["seconds"]
-        quotient = (rows["ELMER hard", "float32"]["seconds"] - encoder) / plain
+        quotient = (hard - encoder) / plain
         assert f"- ELMER hard / ELMER last, plain, without the encoder, float32: {quotient:.2f}" in printed
 
 
@@ -131,7 +131,7 @@ def test_training(workplace: Path, capsys: pytest.CaptureFixture) -> None:
 
 
 def test_approximations(workplace: Path, capsys: pytest.CaptureFixture) -> None:
-    """A checkpoint whose texts' ends move from layer to layer, so that trimming changes some and a wide margin none."""
+    """A checkpoint that writes different texts, which the exact way leaves as they are."""
     config = tiny(filename="run", epochs=1, exit_mode="soft", **PUBLISHED)
     assert main(["--model=ELMER", "--dataset=toy", *options(config)]) == 0
     folder = workplace / "saved" / "run" / "checkpoint_best"
@@ -149,16 +149,14 @@ def test_approximations(workplace: Path, capsys: pytest.CaptureFixture) -> None:
         "approximations",
         f"--model_path={folder}",
         "--dataset=toy",
-        "--trim_margins=0,10",
         "--out=a.json",
     ]
     assert main(command) == 0
     printed = capsys.readouterr().out
     rows = {row["name"]: row for row in json.loads((workplace / "a.json").read_text())["rows"]}
-    assert list(rows) == ["float32, exact", "trimmed, margin 0", "trimmed, margin 10", "bfloat16", "int8, ONNX"]
+    assert list(rows) == ["float32, exact", "bfloat16", "int8, ONNX"]
     assert "soft exit, 13 test examples of toy, " in printed
-    assert rows["float32, exact"]["same"] == rows["trimmed, margin 10"]["same"] == 1
-    assert rows["trimmed, margin 0"]["same"] < 1
+    assert rows["float32, exact"]["same"] == 1
     for name, row in rows.items():
         verdict = "yes" if row["same"] >= 0.995 else "no"
         assert f"| {name} | {row['same']:.1%} | {verdict} | {row['rouge']['rouge-1']:.2f} |" in printed
@@ -229,10 +227,6 @@ def test_memory_is_that_of_the_call() -> None:
         (
             ["approximations", "--model_path=x", "--exit_mode=first"],
             "The option --exit_mode is one of soft, hard, last, not 'first'",
-        ),
-        (
-            ["approximations", "--model_path=x", "--trim_margins=-1"],
-            "--trim_margins is a whole number above 0, not '-1'",
         ),
         (["approximations", "--model_path=x", "--dataset=toy"], "'x'"),
         (["latency", "--round=1"], "The bench latency has no option --round"),

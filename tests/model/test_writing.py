@@ -256,22 +256,7 @@ def test_16_bits_write_much_the_same(decoding: str, changes: dict) -> None:
         ({}, {"exit_threshold": -1.0}, "exit_threshold is an entropy in nats, 0 or more, not -1.0."),
         ({}, {"max_length": 14}, "max_length 14 lies outside the decoder's 1 to 40 positions, 3 for each token."),
         ({}, {"max_length": 0}, "max_length 0 lies outside the decoder's 1 to 40 positions, 3 for each token."),
-        ({}, {"trim_margin": 2}, "trim_margin is for alignment=position without copy_source: leave it out."),
-        (
-            {"alignment": "position", "canvas_scale": 1, "copy_source": True},
-            {"trim_margin": 2},
-            "trim_margin is for alignment=position without copy_source: leave it out.",
-        ),
-        (
-            {"alignment": "position", "canvas_scale": 1},
-            {"trim_margin": 2, "exit_mode": "last"},
-            "trim_margin is a number of positions, 0 or more, for exit_mode soft or hard, not 2 for last.",
-        ),
-        (
-            {"alignment": "position", "canvas_scale": 1},
-            {"trim_margin": -1},
-            "trim_margin is a number of positions, 0 or more, for exit_mode soft or hard, not -1 for soft.",
-        ),
+        ({}, {"decoding": ""}, "decoding is one of greedy, lookahead, viterbi, beam, not ''."),
         (
             {"alignment": "ctc"},
             {"decoding": "greedy"},

@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from textbox_elmer.bench import onnx_elmer
-from textbox_elmer.bench.options import number, read_options
+from textbox_elmer.bench.options import read_options
 from textbox_elmer.model import ElmerForConditionalGeneration
 from textbox_elmer.runtime import evaluate
 from textbox_elmer.runtime.data import find_dataset, load_split
@@ -32,7 +32,6 @@ DEFAULTS: dict[str, Any] = {
     "examples": 1000,
     "batch_size": 16,
     "exit_mode": "",  # the checkpoint's
-    "trim_margins": "0,2,4,8",
     "out": "saved/approximations.json",
 }
 # From this share of the same texts on, an approximation might be on by default.
@@ -57,8 +56,6 @@ def main(options: dict[str, Any]) -> None:
         raise UserError("No checkpoint is named: give --model_path=saved/<run>/checkpoint_best.")
     if settings["exit_mode"] not in ("", *MODES):
         raise UserError(f"The option --exit_mode is one of {', '.join(MODES)}, not {settings['exit_mode']!r}.")
-    words = str(settings["trim_margins"]).split(",")
-    margins = [0 if word.strip() == "0" else number("trim_margins", word, int) for word in words]
     check_packages()
     split = load_split(find_dataset(settings["data_path"], settings["dataset"]), "test", settings["examples"])
     asked = settings["exit_mode"]
@@ -68,7 +65,7 @@ def main(options: dict[str, Any]) -> None:
     positions = model.config.max_position_embeddings
     place = (settings["dataset"], settings["data_path"])
     rows = dataset_sources(*place, tokenizer, positions, settings["examples"]).rows
-    ways = ways_of(model, exit_mode, margins)
+    ways = ways_of(model, exit_mode)
     ids, seconds = write_all(ways, rows, model.config.pad_token_id, settings["batch_size"])
     texts = {name: decode_texts(tokenizer, found) for name, found in ids.items()}
     table = [
@@ -88,16 +85,12 @@ def main(options: dict[str, Any]) -> None:
     write_atomically(Path(settings["out"]), json.dumps({"settings": settings, "rows": table}, indent=2))
 
 
-def ways_of(model: ElmerForConditionalGeneration, exit_mode: str, margins: Sequence[int]) -> dict[str, Write]:
+def ways_of(model: ElmerForConditionalGeneration, exit_mode: str) -> dict[str, Write]:
     """Return what writes texts of at most the trained length, by the row's name: the exact way first."""
     rounded = copy.deepcopy(model).to(torch.bfloat16)
     for each in (model, rounded):
         each.prepare_for_inference()
-    generate = partial(model.generate, exit_mode=exit_mode)
-    ways: dict[str, Write] = {EXACT: generate}
-    trims = model.config.alignment == "position" and not model.config.copy_source and exit_mode != "last"
-    if trims:
-        ways |= {f"trimmed, margin {margin}": partial(generate, trim_margin=margin) for margin in sorted(margins)}
+    ways: dict[str, Write] = {EXACT: partial(model.generate, exit_mode=exit_mode)}
     ways["bfloat16"] = partial(rounded.generate, exit_mode=exit_mode)
     if exit_mode in STATIC_MODES:
         ways["int8, ONNX"] = onnx_elmer.load(model, exit_mode, model.config.canvas_length)["int8"].generate

@@ -33,10 +33,9 @@ from textbox_elmer.runtime.results import write_atomically
 
 # Source tokens, canvas, output tokens.
 SHAPES = {"xsum": (400, 64, 28), "squadqg": (170, 64, 14), "pc": (150, 64, 14), "cnndm": (800, 128, 66)}
-# "plain": last and soft exit as they are written down, all logits and no packed weights; "trimmed": soft and hard exit
-# that stop a few positions behind a predicted end; "dag": along paths of a graph; "onnx": last and soft exit once more,
-# exported, on a CPU.
-ROWS = ("bart", "ctranslate2", "plain", "last", "soft", "hard", "trimmed", "dag", "onnx")
+# "plain": last and soft exit as they are written down, all logits and no packed weights; "dag": along paths of a graph;
+# "onnx": last and soft exit once more, exported, on a CPU.
+ROWS = ("bart", "ctranslate2", "plain", "last", "soft", "hard", "dag", "onnx")
 PRECISIONS = ("float32", "bfloat16", "float16")
 DEFAULTS: dict[str, Any] = {
     "out": "saved/latency.json",
@@ -54,7 +53,6 @@ DEFAULTS: dict[str, Any] = {
 BEST, LARGEST_BATCH = "best", {"cpu": 64, "cuda": 1024}
 WORTH = 1.03  # how much better a batch twice as large has to be
 BEAMS = 5
-TRIM_MARGIN = 4
 # onnxruntime keeps what a call needed for the next one, so that no later call can be seen to need anything.
 KEEPS_MEMORY = "ONNX"
 Call = Callable[[], object]
@@ -152,9 +150,6 @@ class Models:
                     calls[f"ELMER {mode}, plain", precision] = partial(write_plainly, elmer, ids, self.canvas, mode)
                 call = partial(elmer.generate, ids, max_length=self.canvas, exit_mode=mode)
                 calls[f"ELMER {mode}", precision] = partial(self._checked, call)
-                if "trimmed" in rows and mode != "last":
-                    trimmed = partial(call, trim_margin=TRIM_MARGIN)
-                    calls[f"ELMER {mode}, trimmed", precision] = partial(self._checked, trimmed)
             if "dag" in rows:
                 self.graph = self.graph or GraphRows(self.sizes, self.output, BEAMS, self.device)
                 for name, call in self.graph.calls(ids, precision).items():
@@ -315,12 +310,10 @@ RATIOS = (
     (("CTranslate2 greedy", "int8"), ("ELMER soft", "bfloat16")),
     (("CTranslate2 greedy", "int8"), ("ELMER soft, ONNX", "int8")),
     (("ELMER soft", "float32"), ("floor, packed", "float32")),
-    (("ELMER soft, trimmed", "float32"), ("floor, packed", "float32")),
 )
 # The same without the encoder, which both run once: what the decoder itself takes.
 DECODER_RATIOS = (
     ("ELMER hard", "ELMER last"),
-    ("ELMER hard, trimmed", "ELMER last"),
     ("ELMER hard", "ELMER last, plain"),
 )
 

@@ -20,24 +20,22 @@ class GenerationOptions:
     def __init__(
         self,
         config: ElmerConfig,
-        max_length: int | None,
-        exit_mode: str | None,
-        exit_threshold: float | None,
-        trim_margin: int | None,
-        decoding: str | None,
-        num_beams: int | None,
-        length_penalty: float | None,
+        *,
+        max_length: int | None = None,
+        exit_mode: str | None = None,
+        exit_threshold: float | None = None,
+        decoding: str | None = None,
+        num_beams: int | None = None,
+        length_penalty: float | None = None,
     ) -> None:
         self.config = config
-        self.exit_mode = _one_of("exit_mode", exit_mode or config.exit_mode, EXIT_MODES)
+        self.exit_mode = _one_of("exit_mode", config.exit_mode if exit_mode is None else exit_mode, EXIT_MODES)
         self.max_length = config.canvas_length if max_length is None else max_length
         self._check_length()
         if exit_threshold is not None and exit_threshold < 0:
             raise ValueError(f"exit_threshold is an entropy in nats, 0 or more, not {exit_threshold}.")
         self.exit_threshold = config.exit_threshold if exit_threshold is None else exit_threshold
-        self.trim_margin = trim_margin
-        self._check_trimming()
-        self.decoding = decoding or "lookahead"
+        self.decoding = "lookahead" if decoding is None else decoding
         self._check_walk(decoding, num_beams, length_penalty)
         self.num_beams = DEFAULT_BEAMS if num_beams is None else num_beams
         self.length_penalty = 1.0 if length_penalty is None else length_penalty
@@ -47,18 +45,6 @@ class GenerationOptions:
         if self.max_length < 1 or self.config.canvas_positions(self.max_length) > limit:
             times = "" if scale == 1 else f", {scale} for each token"
             raise ValueError(f"max_length {self.max_length} lies outside the decoder's 1 to {limit} positions{times}.")
-
-    def _check_trimming(self) -> None:
-        margin = self.trim_margin
-        if margin is None:
-            return
-        if self.config.alignment != "position" or self.config.copy_source:
-            raise ValueError("trim_margin is for alignment=position without copy_source: leave it out.")
-        if self.exit_mode == "last" or not isinstance(margin, int) or margin < 0:
-            raise ValueError(
-                f"trim_margin is a number of positions, 0 or more, for exit_mode soft or hard, not {margin!r} for "
-                f"{self.exit_mode}."
-            )
 
     def _check_walk(self, decoding: str | None, num_beams: int | None, length_penalty: float | None) -> None:
         given = {"decoding": decoding, "num_beams": num_beams, "length_penalty": length_penalty}

@@ -1,6 +1,6 @@
 """The exits of `exits` at inference: the same texts, without computing what no text shows.
 
-Nothing here is an approximation, unless trimming is asked for. What is left out: logits that are only compared
+Nothing here is an approximation. What is left out: logits that are only compared
 (`OffRamp`); the last layer's states and predictions beyond the texts' ends, where nothing reads them any more; and, in
 hard exit, queries and feed-forward of tokens that have left.
 """
@@ -110,13 +110,8 @@ def predict_when_confident(
     eos_token_id: int,
     scored: bool,
     exit_threshold: float,
-    trim_margin: int | None,
 ) -> Predictions:
-    """Hard exit: a token leaves at the first layer whose prediction of it has an entropy below the threshold (nats).
-
-    With a `trim_margin`, positions that far behind a settled end leave as well, which is an approximation: see
-    `trimming`.
-    """
+    """Hard exit: a token leaves at the first layer whose prediction of it has an entropy below the threshold (nats)."""
     inside = torch.ones(hidden.shape[:2], dtype=torch.bool, device=hidden.device)
     tokens, exit_layers = (torch.zeros_like(inside, dtype=torch.long) for _ in range(2))
     probabilities = torch.zeros_like(inside, dtype=torch.float)
@@ -140,8 +135,6 @@ def predict_when_confident(
         ends = lengths(tokens.masked_fill(inside, -1), eos_token_id)[:, None]
         places = torch.arange(inside.shape[1], device=inside.device)
         wanted = inside & (places < ends)
-        if trim_margin is not None:
-            inside = inside & (places < ends + trim_margin)
         if not wanted.any():
             break
     return Predictions(tokens, exit_layers, exit_layers, probabilities if scored else None)

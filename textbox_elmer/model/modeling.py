@@ -33,7 +33,6 @@ from .preparation import Preparation
 from .reading import Canvas as ReadCanvas
 from .reading import CanvasHead, read_last, read_soft, read_when_confident
 from .source import Source
-from .trimming import predict_soft_trimmed
 from .writing import Writing, write_by_beam, write_in_order, write_path, write_predictions, write_without_blanks
 
 
@@ -413,7 +412,6 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         max_length: int | None = None,
         exit_mode: str | None = None,
         exit_threshold: float | None = None,
-        trim_margin: int | None = None,
         decoding: str | None = None,
         num_beams: int | None = None,
         length_penalty: float | None = None,
@@ -431,8 +429,6 @@ class ElmerForConditionalGeneration(PreTrainedModel):
                 (`config.canvas_length`). The canvas has `config.canvas_scale` positions for each.
             exit_mode: `"soft"`, `"hard"` or `"last"`, by default the configuration's.
             exit_threshold: entropy in nats for `"hard"`, by default the configuration's.
-            trim_margin: stop working on positions this many behind the end of text that a layer predicts (`"soft"`) or
-                that has left (`"hard"`): faster, but an approximation (`trimming`). By default none is left out.
             decoding: how a graph is walked: `"lookahead"` (the default: the transition and the word where it leads that
                 are likeliest together), `"greedy"` (the likeliest transition), `"viterbi"` (the walk with the largest
                 mean log-probability a vertex) or `"beam"` (the text whose paths are likeliest together).
@@ -450,7 +446,13 @@ class ElmerForConditionalGeneration(PreTrainedModel):
                 nothing to this model or to parallel decoding, which is named.
         """
         options = GenerationOptions(
-            self.config, max_length, exit_mode, exit_threshold, trim_margin, decoding, num_beams, length_penalty
+            self.config,
+            max_length=max_length,
+            exit_mode=exit_mode,
+            exit_threshold=exit_threshold,
+            decoding=decoding,
+            num_beams=num_beams,
+            length_penalty=length_penalty,
         )
         refuse_unknown(unsupported)
         was_training = self.training
@@ -489,12 +491,10 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             layers = self.model.decoder.over_source(source.states, source.mask)
             hidden, embed = self._embed_canvas(source, canvas, None, None), self.model.shared
             run = (layers, hidden, off_ramp, config.eos_token_id, scored)
-            if options.exit_mode == "soft" and options.trim_margin is None:
+            if options.exit_mode == "soft":
                 found = predict_soft(*run, embed, self.concat_head)
-            elif options.exit_mode == "soft":
-                found = predict_soft_trimmed(*run, embed, self.concat_head, options.trim_margin)
             elif options.exit_mode == "hard":
-                found = predict_when_confident(*run, options.exit_threshold, options.trim_margin)
+                found = predict_when_confident(*run, options.exit_threshold)
             else:
                 found = predict_last(*run)
             return write_predictions(found, config.eos_token_id, collapse_repeats)

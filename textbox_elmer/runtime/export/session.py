@@ -92,7 +92,7 @@ class OnnxElmer:
         return torch.from_numpy(pack(tokens, kept, self.canvas, self.config.pad_token_id))
 
     def _decoding(self, decoding: str | None) -> str:
-        options = GenerationOptions(self.config, self.canvas, None, None, None, decoding, None, None)
+        options = GenerationOptions(self.config, max_length=self.canvas, decoding=decoding)
         if options.decoding == "beam":
             raise ValueError(
                 "decoding=beam is not exported, since it asks for more than each vertex's likeliest word: give "
