@@ -39,7 +39,8 @@ def test_rows_run_apart_and_make_one_table(workplace: Path, capsys: pytest.Captu
         for name, of in written.items():
             shown = f"**{name}**" if name == row["chosen"] else name
             test = of["test"]
-            cells = f"{of['valid']['rouge-2']:.2f} | {test['rouge-1']:.2f} | {test['rouge-2']:.2f} | {test['rouge-l']:.2f} | {test['distinct']} of 13"
+            columns = of["valid"]["rouge-2"], *(test[name] for name in ("rouge-1", "rouge-2", "rouge-l"))
+            cells = f"{' | '.join(f'{score:.2f}' for score in columns)} | {test['distinct']} of 13"
             assert any(line.startswith(f"| {key} |") and f"| {shown} | {cells}" in line for line in printed.split("\n"))
     graph = rows["dag-mask-copy-distilled"]
     assert list(graph["decodings"]) == ["greedy", "lookahead", "viterbi"]
