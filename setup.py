@@ -1,14 +1,18 @@
 """Packaging. The ranges are what the code was written for; requirements.txt holds the versions that CI runs."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
+HERE = Path(__file__).parent
+INIT = (HERE / "textbox_elmer" / "__init__.py").read_text(encoding="utf-8")
+
 setup(
     name="textbox-elmer",
-    version="0.1.0",
+    version=re.search(r'^__version__ = "(.+)"$', INIT, re.MULTILINE)[1],
     description="ELMER: fast, parallel (non-autoregressive) text generation with TextBox's command line",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
     license_files=["LICENSE"],

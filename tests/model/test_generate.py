@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from transformers import GenerationConfig
 
 from textbox_elmer import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.model.decoding import kept_tokens, pack_left
@@ -71,7 +72,7 @@ def test_padding_and_batching_change_nothing(model: ElmerForConditionalGeneratio
 
 
 def test_exit_layers_and_scores(model: ElmerForConditionalGeneration) -> None:
-    output = model.generate(IDS, max_length=12, exit_mode="hard", return_dict_in_generate=True)
+    output = model.generate(IDS, max_length=12, exit_mode="hard", return_dict_in_generate=True, output_scores=True)
     padding = output.sequences == 1
     assert output.sequences.shape == output.exit_layers.shape == output.scores.shape
     assert padding.any()
@@ -80,7 +81,7 @@ def test_exit_layers_and_scores(model: ElmerForConditionalGeneration) -> None:
     assert ((output.exit_layers >= 0) & (output.exit_layers < 4))[~padding].all()
     assert ((output.scores > 0) & (output.scores <= 1))[~padding].all()
     assert len(output.exit_layers[~padding].unique()) > 1
-    soft = model.generate(IDS, max_length=12, exit_mode="soft", return_dict_in_generate=True)
+    soft = model.generate(IDS, max_length=12, exit_mode="soft", return_dict_in_generate=True, output_scores=True)
     canvas = torch.full((3, 12), 119)
     canvas[:, 0] = 0
     with torch.no_grad():
@@ -104,7 +105,39 @@ def test_generate_leaves_training_mode_as_it_was(model: ElmerForConditionalGener
 @pytest.mark.parametrize("option", ["num_beams", "no_repeat_ngram_size", "do_sample", "temperature", "early_stopping"])
 def test_token_by_token_options_are_refused(model: ElmerForConditionalGeneration, option: str) -> None:
     with pytest.raises(ValueError, match=option):
-        model.generate(IDS, max_length=8, **{option: 1})
+        model.generate(IDS, max_length=8, **{option: 2})
+
+
+NOTHING_ASKED = {"num_beams": 1, "do_sample": False, "length_penalty": 1.0, "temperature": 1.0, "use_cache": True}
+
+
+def test_options_that_ask_for_nothing_are_taken(model: ElmerForConditionalGeneration) -> None:
+    plain = model.generate(IDS, max_length=8)
+    ids = {name: getattr(model.config, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    assert torch.equal(model.generate(IDS, max_length=8, **NOTHING_ASKED, **ids, top_p=None), plain)
+    with pytest.raises(ValueError, match="eos_token_id"):
+        model.generate(IDS, max_length=8, eos_token_id=model.config.eos_token_id + 1)
+
+
+def test_names_and_objects_of_transformers(model: ElmerForConditionalGeneration) -> None:
+    plain = model.generate(IDS, max_length=8)
+    assert torch.equal(model.generate(inputs=IDS, max_new_tokens=8), plain)
+    assert torch.equal(model.generate(input_ids=IDS, generation_config=GenerationConfig(max_new_tokens=8)), plain)
+    longer = GenerationConfig(max_length=11, num_beams=1, return_dict_in_generate=True, output_scores=True)
+    found = model.generate(IDS, generation_config=longer)
+    assert torch.equal(found.sequences, model.generate(IDS, max_length=11))
+    assert found.scores.shape == found.sequences.shape
+    assert torch.equal(model.generate(IDS, max_length=8, generation_config=longer).sequences, plain)
+    with pytest.raises(ValueError, match="do_sample, top_k"):
+        model.generate(IDS, generation_config=GenerationConfig(do_sample=True, top_k=3))
+    with pytest.raises(ValueError, match="give one of them"):
+        model.generate(IDS, max_length=8, max_new_tokens=8)
+
+
+@pytest.mark.parametrize("sources", [{}, {"inputs": IDS, "input_ids": IDS}])
+def test_sources_are_given_once(model: ElmerForConditionalGeneration, sources: dict) -> None:
+    with pytest.raises(ValueError, match="the sources once"):
+        model.generate(max_length=8, **sources)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +145,7 @@ def test_token_by_token_options_are_refused(model: ElmerForConditionalGeneration
     [
         ({"max_length": 32}, "max_length 32 .* 31"),
         ({"max_length": 0}, "max_length 0"),
+        ({"max_length": 2.5}, "whole number of tokens, not 2.5"),
         ({"exit_mode": "early"}, "soft, hard, last"),
         ({"exit_threshold": -0.5}, "exit_threshold"),
     ],

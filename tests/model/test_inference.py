@@ -74,12 +74,12 @@ def compare(model: ElmerForConditionalGeneration, seed: int, lengths: list[int],
     ids, mask = sources(seed, model.config.vocab_size, lengths)
     sequences, exit_layers, scores = from_all_logits(model, ids, mask, canvas, collapse)
     options = {"max_length": canvas, "collapse_repeats": collapse}
-    full = model.generate(ids, mask, return_dict_in_generate=True, **options)
+    full = model.generate(ids, mask, return_dict_in_generate=True, output_scores=True, **options)
     assert full.sequences.tolist() == sequences.tolist()
     assert full.exit_layers.tolist() == exit_layers.tolist()
     torch.testing.assert_close(full.scores, scores, atol=1e-5, rtol=1e-4)
     assert model.generate(ids, mask, **options).tolist() == sequences.tolist()
-    unscored = model.generate(ids, mask, return_dict_in_generate=True, output_scores=False, **options)
+    unscored = model.generate(ids, mask, return_dict_in_generate=True, **options)
     assert unscored.scores is None
     assert unscored.exit_layers.tolist() == exit_layers.tolist()
 

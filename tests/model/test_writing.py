@@ -48,7 +48,7 @@ def rows(padded: Tensor, sequences: Tensor) -> list[list]:
 
 
 def generate(model: ElmerForConditionalGeneration, **options: object) -> ElmerGeneration:
-    return model.generate(IDS, (IDS != PAD).long(), return_dict_in_generate=True, **options)
+    return model.generate(IDS, (IDS != PAD).long(), return_dict_in_generate=True, output_scores=True, **options)
 
 
 @pytest.mark.parametrize("decoding", WALKS)

@@ -51,9 +51,8 @@ def test_a_test_leaves_what_the_model_says_of_each_token(
     assert results["decoding"]["canvas_positions"] == (10 if fields is None else 40)
     for source, trace in zip((Path("dataset/toy/test.src")).read_text().splitlines(), traces, strict=True):
         batch = tokenizer([source], truncation=True, max_length=24, return_tensors="pt")
-        output = model.generate(
-            batch["input_ids"], batch["attention_mask"], max_length=10, return_dict_in_generate=True
-        )
+        options = {"max_length": 10, "return_dict_in_generate": True, "output_scores": True}
+        output = model.generate(**batch, **options)
         for key in ("exit_layers", "settled_layers", "vertices", "copied"):
             assert getattr(trace, key) == getattr(output, key)[0].tolist()
         assert trace.scores == pytest.approx(output.scores[0].tolist(), abs=1e-3)

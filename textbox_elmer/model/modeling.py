@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedModel
+from transformers import GenerationConfig, PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 
@@ -20,7 +20,7 @@ from .dag import NO_VERTEX
 from .decoding import NO_LAYER, pack_left
 from .emissions import EmissionHead
 from .exits import entropy, leave_at, leave_last, leave_soft, leave_when_confident
-from .generation_options import GenerationOptions, refuse_unknown
+from .generation_options import GenerationOptions
 from .glancing import Glance
 from .inference import predict_last, predict_soft, predict_when_confident
 from .layers import Decoder, Encoder, additive_mask
@@ -407,65 +407,58 @@ class ElmerForConditionalGeneration(PreTrainedModel):
     @torch.no_grad()
     def generate(
         self,
-        input_ids: Tensor,
+        inputs: Tensor | None = None,
         attention_mask: Tensor | None = None,
         max_length: int | None = None,
-        exit_mode: str | None = None,
-        exit_threshold: float | None = None,
-        decoding: str | None = None,
-        num_beams: int | None = None,
-        length_penalty: float | None = None,
+        *,
+        input_ids: Tensor | None = None,
+        generation_config: GenerationConfig | None = None,
         collapse_repeats: bool = True,
-        return_dict_in_generate: bool = False,
-        output_scores: bool = True,
-        **unsupported: Any,
+        **options: Any,
     ) -> Tensor | ElmerGeneration:
         """Write a text for every source: one encoder pass, one decoder pass over a canvas for `max_length` tokens.
 
         Args:
-            input_ids: sources, `[batch, source_length]`.
+            inputs: sources, `[batch, source_length]`; `input_ids` is another name for it.
             attention_mask: 1 for tokens, 0 for padding, `[batch, source_length]`.
             max_length: most tokens of a text, eos included; by default as many as in training
-                (`config.canvas_length`). The canvas has `config.canvas_scale` positions for each.
-            exit_mode: `"soft"`, `"hard"` or `"last"`, by default the configuration's.
-            exit_threshold: entropy in nats for `"hard"`, by default the configuration's.
-            decoding: how a graph is walked: `"lookahead"` (the default: the transition and the word where it leads that
-                are likeliest together), `"greedy"` (the likeliest transition), `"viterbi"` (the walk with the largest
-                mean log-probability a vertex) or `"beam"` (the text whose paths are likeliest together).
-            num_beams: beginnings of texts that `"beam"` keeps, by default 5.
-            length_penalty: `"beam"` compares log-probability / tokens ** length_penalty, by default 1.
+                (`config.canvas_length`). The canvas has `config.canvas_scale` positions for each. `max_new_tokens` is
+                another name for it.
+            generation_config: options once more, as transformers' generate() takes them; those given by name win.
             collapse_repeats: drop every token that equals its left neighbour, the usual fault of parallel decoding.
-            return_dict_in_generate: return an `ElmerGeneration` with exit layers and scores.
-            output_scores: leave the scores out of it if False: they take a pass of their own over the vocabulary.
+            options:
+                exit_mode: `"soft"`, `"hard"` or `"last"`, by default the configuration's.
+                exit_threshold: entropy in nats for `"hard"`, by default the configuration's.
+                decoding: how a graph is walked: `"lookahead"` (the default: the transition and the word where it leads
+                that are likeliest together), `"greedy"` (the likeliest transition), `"viterbi"` (the walk with the
+                largest mean log-probability a vertex) or `"beam"` (the text whose paths are likeliest together).
+                num_beams: beginnings of texts that `"beam"` keeps, by default 5.
+                length_penalty: `"beam"` compares log-probability / tokens ** length_penalty, by default 1.
+                return_dict_in_generate: return an `ElmerGeneration`.
+                output_scores: let it have scores: they take a pass of their own over the vocabulary.
+                Others of transformers' options may have the values that ask for nothing (`do_sample=False`, …).
 
         Returns:
             token ids `[batch, longest]`, cut at the first eos (which is kept) and padded, or an `ElmerGeneration`.
 
         Raises:
-            ValueError: an unknown mode or decoding, a canvas longer than the model's positions, or an option that means
-                nothing to this model or to parallel decoding, which is named.
+            ValueError: no source, an unknown mode or decoding, a canvas longer than the model's positions, or an option
+                that means nothing to this model or to parallel decoding, which is named.
         """
-        options = GenerationOptions(
-            self.config,
-            max_length=max_length,
-            exit_mode=exit_mode,
-            exit_threshold=exit_threshold,
-            decoding=decoding,
-            num_beams=num_beams,
-            length_penalty=length_penalty,
-        )
-        refuse_unknown(unsupported)
+        if (inputs is None) == (input_ids is None):
+            raise ValueError("generate() takes the sources once, as inputs or as input_ids.")
+        chosen = GenerationOptions(self.config, generation_config, max_length=max_length, **options)
+        sources = input_ids if inputs is None else inputs
         was_training = self.training
         self.eval()
         try:
             with nullcontext() if self._preparation is None else self._preparation.applied():
-                scored = return_dict_in_generate and output_scores
-                writing = self._write(input_ids, attention_mask, options, collapse_repeats, scored)
+                writing = self._write(sources, attention_mask, chosen, collapse_repeats)
         finally:
             self.train(was_training)
-        kept = writing.kept & (writing.kept.cumsum(-1) <= options.max_length)
+        kept = writing.kept & (writing.kept.cumsum(-1) <= chosen.max_length)
         sequences = pack_left(writing.tokens, kept, self.config.pad_token_id)
-        if not return_dict_in_generate:
+        if not chosen.return_dict:
             return sequences
         return ElmerGeneration(
             sequences=sequences,
@@ -473,7 +466,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             settled_layers=pack_left(writing.settled_layers, kept, NO_LAYER),
             vertices=pack_left(writing.vertices, kept, NO_VERTEX),
             copied=pack_left(writing.copied, kept, False),
-            scores=pack_left(writing.probabilities, kept, 0.0) if scored else None,
+            scores=pack_left(writing.probabilities, kept, 0.0) if chosen.scored else None,
         )
 
     def _write(
@@ -482,7 +475,6 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         attention_mask: Tensor | None,
         options: GenerationOptions,
         collapse_repeats: bool,
-        scored: bool,
     ) -> Writing:
         source, config = self._read_source(input_ids, attention_mask), self.config
         canvas = self._inference_canvas(source, options.max_length)
@@ -490,7 +482,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         if config.alignment == "position" and source.pointer is None:
             layers = self.model.decoder.over_source(source.states, source.mask)
             hidden, embed = self._embed_canvas(source, canvas, None, None), self.model.shared
-            run = (layers, hidden, off_ramp, config.eos_token_id, scored)
+            run = (layers, hidden, off_ramp, config.eos_token_id, options.scored)
             if options.exit_mode == "soft":
                 found = predict_soft(*run, embed, self.concat_head)
             elif options.exit_mode == "hard":
