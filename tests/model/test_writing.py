@@ -246,7 +246,7 @@ def test_16_bits_write_much_the_same(decoding: str, changes: dict) -> None:
         ({}, {"num_beams": 4}, "num_beams is for decoding=beam, not for lookahead: give that, or leave it out."),
         (
             {},
-            {"decoding": "viterbi", "length_penalty": 1.0},
+            {"decoding": "viterbi", "length_penalty": 0.6},
             "length_penalty is for decoding=beam, not for viterbi: give that, or leave it out.",
         ),
         ({}, {"decoding": "beam", "num_beams": 0}, "num_beams is a whole number, 1 or more, not 0."),
