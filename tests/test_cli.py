@@ -21,6 +21,7 @@ from transformers import AutoTokenizer
 from tests.conftest import FIXTURES, TINY_BART, options, tiny
 from textbox_elmer import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.cli import main
+from textbox_elmer.runtime.config.keys import KEYS, MODEL_KEYS
 from textbox_elmer.runtime.models.registry import MODELS
 
 REPOSITORY = Path(__file__).parents[1]
@@ -354,6 +355,21 @@ def test_help_names_the_models(capsys: pytest.CaptureFixture) -> None:
 def test_data_command_mistakes(capsys: pytest.CaptureFixture, arguments: list[str], message: str) -> None:
     assert main(["data", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_options_are_listed(capsys: pytest.CaptureFixture) -> None:
+    assert main(["options", "--markdown"]) == 0
+    page = capsys.readouterr().out
+    assert page == (REPOSITORY / "docs" / "options.md").read_text(encoding="utf-8"), (
+        "renew it: python -m textbox_elmer options --markdown > docs/options.md"
+    )
+    assert main(["options"]) == 0
+    shown = capsys.readouterr().out
+    for name, key in (KEYS | MODEL_KEYS).items():
+        assert f"| `{name}` | " in page
+        assert key.meaning in page
+        assert name in shown
+    assert "| `src_len` | `512` | whole number from 1 |" in page
 
 
 def test_models_are_listed(capsys: pytest.CaptureFixture) -> None:

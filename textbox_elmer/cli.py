@@ -4,11 +4,12 @@ import errno
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from textbox_elmer.runtime.config import parse_command_line, resolve_config
 from textbox_elmer.runtime.config.command_line import TRIALS
+from textbox_elmer.runtime.config.page import options_page, print_options
 from textbox_elmer.runtime.config.values import check_value
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.experiment import run_experiment
@@ -46,6 +47,8 @@ Train, test and compare text-generation models, ELMER's parallel decoder first.
       write one HTML page to look at runs: curves, scores, examples with their exit layers, side by side
   {program} models [--markdown]
       list the models and the special tokens around their texts
+  {program} options [--markdown]
+      list every configuration key with its default and its meaning
   {program} leaderboard [DATASET] [--saved_dir=saved] [--markdown[=FILE]]
       set your runs on a dataset among published results; without DATASET: which leaderboards there are
   {program} bench NAME [--option=value …]
@@ -151,12 +154,20 @@ def _export(arguments: list[str]) -> None:
 
 
 def _models(arguments: list[str]) -> None:
+    _print_or_page("models", arguments, print_models, models_page)
+
+
+def _options(arguments: list[str]) -> None:
+    _print_or_page("options", arguments, print_options, options_page)
+
+
+def _print_or_page(name: str, arguments: list[str], show: Callable[[], None], page: Callable[[], str]) -> None:
     if arguments not in ([], ["--markdown"]):
-        raise UserError(f"`models` has no option {shlex.join(arguments)}; its one option is --markdown.")
+        raise UserError(f"`{name}` has no option {shlex.join(arguments)}; its one option is --markdown.")
     if arguments:
-        print(models_page(), end="")
+        print(page(), end="")
     else:
-        print_models()
+        show()
 
 
 def _compare(arguments: list[str]) -> None:
@@ -181,6 +192,7 @@ COMMANDS = {
     "bench": _bench,
     "export": _export,
     "models": _models,
+    "options": _options,
     "compare": _compare,
     "report": _report,
     "leaderboard": _leaderboard,

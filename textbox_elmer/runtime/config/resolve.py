@@ -154,7 +154,7 @@ def _check_known(
                 continue
             dashes = "--" if origin == COMMAND_LINE else ""
             guess = nearest(str(key), known)
-            hint = f"did you mean {dashes}{guess}?" if guess else "see the README for the options."
+            hint = f"did you mean {dashes}{guess}?" if guess else "`textbox-elmer options` lists them."
             raise UserError(f"Unknown option {dashes}{key} ({origin}): {hint}")
 
 
