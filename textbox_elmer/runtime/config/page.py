@@ -27,8 +27,8 @@ PAGE = """\
 
 Every configuration key: `--key=value` on the command line, `key: value` in a file given by `--config_files`. The
 defaults are those of `properties/overall.yaml`; `properties/model/<model>.yaml` and `properties/dataset/<dataset>.yaml`
-may have others. A model's further fields (`d_model`, `encoder_layers`, `dropout`, …) are options, too, under their names
-in its configuration.
+may have others. A model's further fields (`d_model`, `encoder_layers`, `dropout`, …) are options, too, under their
+names in its configuration.
 """
 
 
