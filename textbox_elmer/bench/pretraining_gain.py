@@ -1,8 +1,9 @@
 """Does pre-training help, and does permuting exit layers? Four ways to spend the same compute, one table.
 
 (a) fine-tuning from scratch; (b) LPLM, then fine-tuning; (c) the same with all exits at the last layer in
-pre-training; (d) BART: denoising, then fine-tuning. All rows have one tokenizer, one size, one corpus and one budget of
-floating-point operations, forward and backward, counted on real batches of each phase.
+pre-training; (d) BART: denoising, then fine-tuning. These rows have one tokenizer, one size, one corpus and one budget
+of floating-point operations, forward and backward, counted on real batches of each phase. (e) goes on from the
+pre-training of (b) for as many fine-tuning steps as (a) has, which is more compute.
 """
 
 import json
@@ -41,7 +42,7 @@ from textbox_elmer.runtime.subprocesses import environment, run_command
 DEFAULTS: dict[str, Any] = {
     "out": "saved/pretraining_gain",
     "data_path": "dataset",
-    "rows": "abcd",
+    "rows": "abcde",
     "steps": 3600,
     "pretraining_share": 0.7,
     "d_model": 128,
@@ -59,12 +60,24 @@ LATENCY_ROUNDS, LATENCY_BATCH = 7, 64
 
 @dataclass(frozen=True)
 class Row:
-    """One way to spend the budget."""
+    """One way to spend the budget.
+
+    Attributes:
+        key, name, model: the row's letter, what the table calls it, and what the host calls its model.
+        pretraining: the options of its pre-training; none: there is none.
+        shares: the row whose pre-training it takes, beside which it is fine-tuned for as long as row (a).
+    """
 
     key: str
     name: str
     model: str
-    pretraining: tuple[str, ...] = ()  # options of the pre-training, none: there is none
+    pretraining: tuple[str, ...] = ()
+    shares: str = ""
+
+    @property
+    def pretrained(self) -> str:
+        """The folder of its pre-training."""
+        return f"{self.shares or self.key}-pretrain"
 
 
 ROWS = (
@@ -72,6 +85,7 @@ ROWS = (
     Row("b", "ELMER, LPLM, fine-tuned", "ELMER", ("--pretrain_task=lplm",)),
     Row("c", "ELMER, all exits last, fine-tuned", "ELMER", ("--pretrain_task=denoising", "--exit_mode=last")),
     Row("d", "BART, denoising, fine-tuned", "BART", ("--pretrain_task=denoising",)),
+    Row("e", "ELMER, LPLM, fine-tuned as long as (a)", "ELMER", ("--pretrain_task=lplm",), "b"),
 )
 
 
@@ -137,10 +151,8 @@ class Bench:
                 f"--dataset={APIDOC_PROSE}",
                 f"--src_len={self.settings['text_len']}",
             ]
-        start = [f"--model_path={self.out / f'{row.key}-pretrain' / 'checkpoint_best'}"] if row.pretraining else scratch
+        start = [f"--model_path={self.out / row.pretrained / 'checkpoint_best'}"] if row.pretraining else scratch
         start += [f"--{key}={self.settings[key]}" for key in ("src_len", "tgt_len")]
-        if row.model == "ELMER":
-            start.append("--exit_mode=soft")  # whatever pre-training left in the checkpoint
         return [*words, *start, f"--dataset={APIDOC}"]
 
     def run(self, row: Row) -> None:
@@ -148,12 +160,13 @@ class Bench:
         budget = self.settings["steps"] * self.flops(ROWS[0], "finetune")
         share = self.settings["pretraining_share"] if row.pretraining else 0.0
         if row.pretraining:
-            self._train(row, "pretrain", round(budget * share / self.flops(row, "pretrain")))
-        self._train(row, "finetune", round(budget * (1 - share) / self.flops(row, "finetune")))
+            steps = round(budget * share / self.flops(row, "pretrain"))
+            self._train(row, "pretrain", self.out / row.pretrained, steps)
+        steps = self.settings["steps"] if row.shares else round(budget * (1 - share) / self.flops(row, "finetune"))
+        self._train(row, "finetune", self.out / f"{row.key}-finetune", steps)
 
-    def _train(self, row: Row, phase: str, steps: int) -> None:
+    def _train(self, row: Row, phase: str, folder: Path, steps: int) -> None:
         """Run a phase in a process of its own, or go on with it where it was stopped."""
-        folder = self.out / f"{row.key}-{phase}"
         if (folder / "results.json").exists():
             return
         options = [*self.options(row, phase), f"--max_steps={steps}", f"--valid_steps={max(steps // 5, 1)}"]
@@ -207,7 +220,7 @@ class Bench:
             entry |= {"finetune_steps": results["training"]["steps"], "seconds": results["training"]["seconds"]}
             entry |= {"finetune_flops_per_step": self.flops(row, "finetune"), "pretrain_steps": 0}
             if row.pretraining:
-                before = json.loads((self.out / f"{row.key}-pretrain" / "results.json").read_text())
+                before = json.loads((self.out / row.pretrained / "results.json").read_text())
                 entry |= {
                     "pretrain_steps": before["training"]["steps"],
                     "pretrain_loss": before["training"]["best_score"],
