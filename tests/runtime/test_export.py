@@ -1,6 +1,7 @@
 """The export to ONNX: the same ids as PyTorch's, whole folders or none, and a sentence for every mistake."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from transformers import AutoTokenizer
 from tests.conftest import FIXTURES, TINY_BART, write_toy
 from textbox_elmer import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.cli import main
+from textbox_elmer.files import held
 from textbox_elmer.model import dag
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.export import OnnxElmer, command, requirements
@@ -333,6 +335,42 @@ def test_an_export_replaces_an_earlier_one_alone(pretended: Path, capsys: pytest
     assert main(EXPORT) == 2
     assert "--out='out' holds 'mine.txt', which no export has written" in capsys.readouterr().err
     assert Path("out/elmer-7.onnx").is_file()
+
+
+FOREIGN: dict[str, Callable[[Path], object]] = {
+    "thesis.txt": lambda path: path.write_text("years of work"),
+    "model.safetensors": lambda path: path.write_text("days of training"),
+    "elmer-1.onnx": lambda path: path.mkdir(),
+    "vocab.txt": lambda path: path.symlink_to("../thesis.txt"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_forged_list_deletes_nothing(pretended: Path, capsys: pytest.CaptureFixture, name: str) -> None:
+    """Whatever export.json lists: only files that an export writes are replaced."""
+    assert main(EXPORT) == 0
+    FOREIGN[name](Path("out") / name)
+    Path("out/export.json").write_text(json.dumps({"files": [*os.listdir("out"), ".", "..", "../dataset", 3]}))
+    before = sorted(os.listdir("out"))
+    assert main(EXPORT) == 2
+    assert f"--out='out' holds {name!r}, which no export has written" in capsys.readouterr().err
+    assert sorted(os.listdir("out")) == before
+
+
+@pytest.mark.parametrize("content", ['{"files": 1}', "[" * 100_000, "{", '{"files": [[]]}'])
+def test_a_broken_list_is_none(pretended: Path, capsys: pytest.CaptureFixture, content: str) -> None:
+    write("out/export.json", content.encode())(pretended)
+    assert main(EXPORT) == 2
+    assert "--out='out' holds 'export.json', which no export has written" in capsys.readouterr().err
+
+
+def test_two_exports_to_one_folder(pretended: Path, capsys: pytest.CaptureFixture) -> None:
+    with held(Path("out"), ""):
+        assert main(EXPORT) == 2
+    assert "Another process is at work on 'out': wait until it has ended, or give another --out." in (
+        capsys.readouterr().err
+    )
+    assert main(EXPORT) == 0
 
 
 @pytest.mark.parametrize(("fault", "status"), [("other texts", 2), ("interrupted", 130)])

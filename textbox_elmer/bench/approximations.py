@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from textbox_elmer.bench import onnx_elmer
 from textbox_elmer.bench.options import read_options
+from textbox_elmer.files import write_atomically
 from textbox_elmer.model import ElmerForConditionalGeneration
 from textbox_elmer.runtime import evaluate
 from textbox_elmer.runtime.data import find_dataset, load_split
@@ -23,7 +24,6 @@ from textbox_elmer.runtime.export.check import dataset_sources
 from textbox_elmer.runtime.export.checkpoint import STATIC_MODES, load_checkpoint
 from textbox_elmer.runtime.export.requirements import check_packages
 from textbox_elmer.runtime.generation import decode_texts
-from textbox_elmer.runtime.results import write_atomically
 
 DEFAULTS: dict[str, Any] = {
     "model_path": "",

@@ -23,6 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from textbox_elmer.bench.options import read_options
+from textbox_elmer.files import write_atomically
 from textbox_elmer.runtime.catalog.apidoc import build_apidoc
 from textbox_elmer.runtime.catalog.known import APIDOC, APIDOC_PROSE
 from textbox_elmer.runtime.config import Config, parse_command_line, resolve_config
@@ -36,7 +37,6 @@ from textbox_elmer.runtime.models.building import build_model
 from textbox_elmer.runtime.models.registry import find_model
 from textbox_elmer.runtime.pretraining import prepare_pretraining
 from textbox_elmer.runtime.processes import Processes
-from textbox_elmer.runtime.results import write_atomically
 from textbox_elmer.runtime.subprocesses import environment, run_command
 
 DEFAULTS: dict[str, Any] = {

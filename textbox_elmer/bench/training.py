@@ -18,9 +18,9 @@ from textbox_elmer.bench.memory import peak_megabytes
 from textbox_elmer.bench.options import read_options
 from textbox_elmer.bench.training_graph import markdown as graph_lines
 from textbox_elmer.bench.training_graph import measure_graph
+from textbox_elmer.files import write_atomically
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.model.exits import leave_at, leave_soft
-from textbox_elmer.runtime.results import write_atomically
 
 DEFAULTS: dict[str, Any] = {
     "out": "saved/training.json",

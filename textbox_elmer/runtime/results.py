@@ -1,7 +1,6 @@
 """What a run leaves to read: generation.txt, results.json, and the end's table with examples."""
 
 import json
-import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 import textbox_elmer
+from textbox_elmer.files import write_atomically
 from textbox_elmer.runtime.traces import TRACES, Trace, format_traces
 
 GENERATION = "generation.txt"
@@ -22,16 +22,6 @@ LIBRARIES = ("textbox-elmer", "torch", "transformers", "datasets", "accelerate",
 EXAMPLES_SHOWN = 3
 SOURCE_SHOWN = 300  # characters
 GIT_ANSWERS_IN = 10  # seconds
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a kill or a full disk leaves the old one, or none, but never half of one."""
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_results(run: Path, results: Mapping[str, Any], texts: Sequence[str], traces: Sequence[Trace]) -> None:

@@ -260,7 +260,7 @@ def test_a_failure_midway_leaves_nothing_half(
         build_apidoc(data_path)
         add(site, "service999", description(999))
     before = contents_of(data_path / "apidoc") if earlier else None
-    write_bytes, replace = Path.write_bytes, os.replace
+    write_bytes, rename = Path.write_bytes, os.rename
 
     def failing_write(path: Path, data: bytes) -> int:
         if path.name == fails_at:
@@ -269,13 +269,13 @@ def test_a_failure_midway_leaves_nothing_half(
             raise KeyboardInterrupt
         return write_bytes(path, data)
 
-    def failing_replace(source: Path, target: Path) -> None:
+    def failing_rename(source: Path, target: Path) -> None:
         if fails_at == "rename" and target == data_path / "apidoc" and not source.name.endswith(".old"):
             raise OSError(5, "Input/output error")
-        replace(source, target)
+        rename(source, target)
 
     monkeypatch.setattr(Path, "write_bytes", failing_write)
-    monkeypatch.setattr(os, "replace", failing_replace)
+    monkeypatch.setattr(os, "rename", failing_rename)
     with pytest.raises((UserError, KeyboardInterrupt)) as caught:
         build_apidoc(data_path)
     if caught.type is UserError:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from textbox_elmer.files import write_atomically
 from textbox_elmer.reports.compare.document import markdown, show
 from textbox_elmer.reports.compare.plan import Plan, read_plan
 from textbox_elmer.reports.compare.plot import check_matplotlib, draw
@@ -15,7 +16,7 @@ from textbox_elmer.reports.compare.significance import drawn_scores, p_value
 from textbox_elmer.runtime.logs import log_to_console
 from textbox_elmer.runtime.metrics import build_corpus
 from textbox_elmer.runtime.metrics.registry import with_defaults
-from textbox_elmer.runtime.results import library_versions, write_atomically
+from textbox_elmer.runtime.results import library_versions
 from textbox_elmer.runtime.trials.trial import keep_settings
 
 

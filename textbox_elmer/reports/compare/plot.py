@@ -1,9 +1,11 @@
 """Quality against latency, a point a model."""
 
+import io
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.files import write_atomically
 from textbox_elmer.runtime.errors import UserError
 
 INCHES = (6.4, 4.2)
@@ -49,4 +51,6 @@ def draw(report: dict[str, Any], folder: Path) -> None:
     axes.set_ylabel(f"{metric} on {report['dataset']}")
     axes.grid(True, which="both", alpha=0.25)
     for kind in ("png", "svg"):
-        figure.savefig(folder / f"compare.{kind}", dpi=DOTS_PER_INCH)
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format=kind, dpi=DOTS_PER_INCH)
+        write_atomically(folder / f"compare.{kind}", drawn.getvalue())

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from textbox_elmer.files import put
 from textbox_elmer.runtime.catalog.api_prose import training_prose
 from textbox_elmer.runtime.catalog.api_services import PACKAGE, read_services
 from textbox_elmer.runtime.catalog.api_splits import split_pairs
@@ -35,7 +36,7 @@ def build_apidoc(data_path: Path) -> str:
     folder, prose_folder = data_path / APIDOC, data_path / APIDOC_PROSE
     for path in (folder, prose_folder):
         _check_replaceable(path)
-    with new_folder(folder) as staging:
+    with new_folder(folder) as staging, new_folder(prose_folder):
         version, services = read_services()
         splits = split_pairs(services)
         if not all(splits.values()):
@@ -47,7 +48,8 @@ def build_apidoc(data_path: Path) -> str:
         _write(staging / APIDOC_PROSE, {f"{split}.src": texts for split, texts in prose.items()}, version)
         # `apidoc` last: where it is, both are.
         for path in (prose_folder, folder):
-            _put(staging / path.name, path)
+            _check_replaceable(path)
+            put(staging / path.name, path)
     counts = ", ".join(f"{len(pairs):,} {split}" for split, pairs in splits.items())
     texts = ", ".join(f"{len(texts):,} {split}" for split, texts in prose.items())
     return f"{folder}: {counts} examples from {PACKAGE} {version}. {prose_folder}: {texts} texts to pre-train on."
@@ -71,16 +73,3 @@ def _write(folder: Path, files: dict[str, Sequence[str]], version: str) -> None:
     ]
     for name, lines in (files | {_PROVENANCE: facts}).items():
         (folder / name).write_bytes("".join(f"{format_line(line)}\n" for line in lines).encode())
-
-
-def _put(made: Path, folder: Path) -> None:
-    """Move a folder to its place. What was there waits beside `made`, and comes back if the move fails."""
-    old = made.with_name(f"{made.name}.old")
-    if folder.exists():
-        os.replace(folder, old)
-    try:
-        os.replace(made, folder)
-    except OSError:
-        if old.exists():
-            os.replace(old, folder)
-        raise

@@ -1,6 +1,7 @@
 """Downloading one of TextBox's archives from the hub: resumed, bounded, and compared with the hub's checksum."""
 
 import hashlib
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HTTPError
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 from tqdm import tqdm
 
+from textbox_elmer.files import open_own
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.hub import hub_endpoint
 
@@ -57,6 +59,12 @@ def look_up(repository: str, name: str) -> Published:
     return Published(url, name, found.size, found.etag)
 
 
+def part_of(published: Published, folder: Path) -> Path:
+    """Return the hidden file of a folder that a file is downloaded into."""
+    # The checksum in the name keeps parts of two versions apart.
+    return folder / f".{published.name}.{published.sha256[:16]}.part"
+
+
 def download(published: Published, folder: Path) -> Path:
     """Download a file into a hidden file of `folder`, going on where an earlier download broke off.
 
@@ -66,9 +74,8 @@ def download(published: Published, folder: Path) -> Path:
     Raises:
         UserError: the connection broke, the disk is too full, or the checksum is not the hub's.
     """
-    # The checksum in the name keeps parts of two versions apart.
-    path = folder / f".{published.name}.{published.sha256[:16]}.part"
-    present = path.stat().st_size if path.exists() else 0
+    path = part_of(published, folder)
+    present = path.lstat().st_size if os.path.lexists(path) else 0
     if present > published.size:
         path.unlink()
         present = 0
@@ -108,7 +115,7 @@ def _fetch(published: Published, path: Path, present: int) -> None:
         # A server that knows no ranges answers 200 and sends all of it.
         arrived = present if response.status_code == PARTIAL_CONTENT else 0
         with (
-            path.open("ab" if arrived else "wb") as file,
+            open_own(path) as file,
             tqdm(
                 total=published.size,
                 initial=arrived,
@@ -118,6 +125,7 @@ def _fetch(published: Published, path: Path, present: int) -> None:
                 disable=None,
             ) as progress,
         ):
+            file.truncate(arrived)
             for chunk in response.iter_bytes():
                 arrived += len(chunk)
                 if arrived > published.size:

@@ -3,16 +3,20 @@
 import errno
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from textbox_elmer.files import held, put, workspace
 from textbox_elmer.runtime.catalog.counting import count_examples, describe_counts
-from textbox_elmer.runtime.catalog.download import download, look_up
+from textbox_elmer.runtime.catalog.download import download, look_up, part_of
 from textbox_elmer.runtime.catalog.known import published_dataset
 from textbox_elmer.runtime.catalog.unpack import unpack
 from textbox_elmer.runtime.errors import UserError
+
+LONGEST_NAME = 200  # bytes: file systems take 255, and hidden files beside the dataset have longer ones
+# What helps where another process is making a dataset of the same name.
+ANOTHER_NAME = "choose another name"
 
 
 def get_dataset(name: str, data_path: Path, max_gb: float) -> str:
@@ -37,7 +41,8 @@ def get_dataset(name: str, data_path: Path, max_gb: float) -> str:
         raise UserError(
             f"{published.name} has {published.size / 1e9:.3g} GB, more than {max_gb:g}: give a larger --max_gb."
         )
-    with new_folder(folder) as staging:
+    with new_folder(folder) as staging, held(part_of(published, data_path), "get another dataset meanwhile"):
+        refuse_existing(folder)
         archive = download(published, data_path)
         try:
             unpacked = unpack(archive, staging, limit)
@@ -46,8 +51,8 @@ def get_dataset(name: str, data_path: Path, max_gb: float) -> str:
             raise UserError(f"{published.name} of {known.repository} was not unpacked. {error}") from None
         if known.reversed:
             _swap_sides(unpacked)
-        os.rename(unpacked, folder)
-    archive.unlink()
+        put(unpacked, folder)
+        archive.unlink()
     counts = count_examples(folder)
     report = f"{folder}: {describe_counts(counts)} examples from {known.repository}."
     return report if counts["test"] is not None else f"{report} It has no test split: run with --do_test=False."
@@ -55,8 +60,10 @@ def get_dataset(name: str, data_path: Path, max_gb: float) -> str:
 
 def check_name(name: str) -> None:
     """Raise a UserError if no new dataset can be called so."""
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        raise UserError(f"{name!r} cannot be a dataset's name: use letters, digits, '-', '_' and '.'.")
+    if not re.fullmatch(r"\w[\w.-]*", name) or len(os.fsencode(name)) > LONGEST_NAME:
+        raise UserError(
+            f"{name!r} cannot be a dataset's name: use at most {LONGEST_NAME} letters, digits, '-', '_' and '.'."
+        )
 
 
 def refuse_existing(folder: Path) -> None:
@@ -70,20 +77,13 @@ def refuse_existing(folder: Path) -> None:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """Lend a hidden folder beside `folder` to make its contents in; whatever is left in it goes in the end.
+    """Hold a dataset's name and lend a hidden folder beside `folder` to make it in, as `workspace` does.
 
     Raises:
-        UserError: a file or folder cannot be written.
+        UserError: another process is making it, or a file or folder cannot be written.
     """
-    # A name of its own per dataset: what a killed process left is removed by the next.
-    staging = folder.with_name(f".{folder.name}.making")
-    try:
-        with writing(folder):
-            shutil.rmtree(staging, ignore_errors=True)
-            staging.mkdir(parents=True)
-            yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    with writing(folder), workspace(folder, ANOTHER_NAME) as staging:
+        yield staging
 
 
 @contextmanager

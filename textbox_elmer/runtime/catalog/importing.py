@@ -1,7 +1,6 @@
 """Making a dataset out of a table with a column of sources and one of targets: `data import`."""
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import datasets
 
+from textbox_elmer.files import put
 from textbox_elmer.runtime.catalog.counting import SPLITS, count_examples, describe_counts
 from textbox_elmer.runtime.catalog.getting import check_name, new_folder, refuse_existing
 from textbox_elmer.runtime.catalog.tables import open_table
@@ -58,7 +58,8 @@ def import_table(table: str, is_file: bool, source: str, target: str, data_path:
         counts = count_examples(made)
         if empty := [split for split, count in counts.items() if not count]:
             raise UserError(f"{table!r} has no row with both source and target for {empty[0]}: check both columns.")
-        os.rename(made, folder)
+        refuse_existing(folder)
+        put(made, folder)
     left_out = sum(map(len, splits.values())) - written
     return _report(folder, counts, table, missing, unused, left_out)
 

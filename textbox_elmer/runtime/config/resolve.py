@@ -1,10 +1,10 @@
 """The layers of a configuration, and what they add up to."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.files import write_atomically
 from textbox_elmer.runtime.catalog.distilled import names_of_settings
 from textbox_elmer.runtime.config.command_line import DEBUG, FILES, HOME, TRIALS
 from textbox_elmer.runtime.config.keys import GROUPS, KEYS, NOT_OFFERED
@@ -67,12 +67,7 @@ class Config(Mapping[str, Any]):
         All but `filename`: a run that is repeated gets a folder of its own.
         """
         values = {key: value for key, value in self._values.items() if key != "filename"}
-        temporary = path.with_name(f".{path.name}.new")
-        try:
-            temporary.write_text(to_yaml(values), encoding="utf-8")
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_atomically(path, to_yaml(values))
 
     @classmethod
     def load(cls, path: Path) -> "Config":

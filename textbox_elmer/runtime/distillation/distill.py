@@ -7,7 +7,6 @@ at once.
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import time
@@ -20,12 +19,13 @@ from datasets import Dataset
 from torch import Tensor
 from tqdm import tqdm
 
+from textbox_elmer.files import held, put, remove
 from textbox_elmer.runtime.catalog.distilled import RECORD
-from textbox_elmer.runtime.catalog.getting import check_name, refuse_existing, writing
+from textbox_elmer.runtime.catalog.getting import ANOTHER_NAME, check_name, refuse_existing, writing
 from textbox_elmer.runtime.data import Split, find_dataset, fingerprint, load_split
 from textbox_elmer.runtime.data.reading import format_line
 from textbox_elmer.runtime.data.tokenization import source_lengths
-from textbox_elmer.runtime.distillation.progress import Written, begun_or_continued, discard, keep, staging_of
+from textbox_elmer.runtime.distillation.progress import Written, begun_or_continued, keep, staging_of
 from textbox_elmer.runtime.distillation.teacher import teacher_config
 from textbox_elmer.runtime.generation import decode_ids
 from textbox_elmer.runtime.results import library_versions
@@ -96,14 +96,15 @@ def distill_with(teacher: TrainedModel, dataset: str, origin: Path, folder: Path
     identity = _identity(teacher, dataset, origin, batch_size)
     options = teacher.config["generation_kwargs"] or {}
     staging = staging_of(folder)
-    with writing(folder):
+    with writing(folder), held(folder, ANOTHER_NAME):
+        refuse_existing(folder)
         written = _write_all(teacher, ids, batches, staging, identity)
         texts = _in_order(batches, written)
         counts = _counts(texts, split, written)
         record = {"dataset": dataset, "teacher": teacher.config["model_path"], "model": teacher.spec.name}
         record |= {"num_beams": options.get("num_beams", 1), **counts, "versions": library_versions()}
         _publish(folder, staging / folder.name, origin, _targets(texts, split), record)
-        discard(staging)
+        remove(staging)
     return _report(folder, teacher, counts)
 
 
@@ -212,7 +213,7 @@ def _publish(
     folder: Path, made: Path, origin: Path, targets: Sequence[str | list[str]], record: Mapping[str, Any]
 ) -> None:
     """Make the dataset in the hidden folder and move it into place."""
-    shutil.rmtree(made, ignore_errors=True)  # which a killed process left half-made
+    remove(made)  # which a killed process left half-made
     made.mkdir()
     for file in ("train.src", *OF_THE_DATA):
         if file == "train.src" or (origin / file).exists():  # not every dataset has a test split
@@ -220,7 +221,7 @@ def _publish(
     lines = "".join(f"{format_line(target)}\n" for target in targets)
     (made / "train.tgt").write_text(lines, encoding="utf-8", newline="\n")
     (made / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.rename(made, folder)
+    put(made, folder)
 
 
 def _report(folder: Path, teacher: TrainedModel, counts: Mapping[str, Any]) -> str:

@@ -2,15 +2,14 @@
 
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from textbox_elmer.files import open_own, write_atomically
 from textbox_elmer.runtime.errors import UserError
-from textbox_elmer.runtime.results import write_atomically
 
 IDENTITY = "distillation.json"
 TEXTS = "texts.jsonl"
@@ -52,6 +51,8 @@ def begun_or_continued(
     Raises:
         UserError: something else was begun here, or nothing says what.
     """
+    if staging.is_symlink():
+        raise UserError(f"{str(staging)!r} is a link, so nothing is written there: {_anew(staging)}.")
     staging.mkdir(parents=True, exist_ok=True)
     path, known = staging / IDENTITY, json.loads(json.dumps(dict(identity)))
     begun = _read_identity(path)
@@ -64,7 +65,7 @@ def begun_or_continued(
             f"{str(staging)!r} holds what was begun with another {' and another '.join(differing)}: repeat that "
             f"command to go on with it, or {_anew(staging)}."
         )
-    with (staging / TEXTS).open("a+b") as file:
+    with open_own(staging / TEXTS) as file:
         written = _read(file, sizes)
         yield written, file
 
@@ -74,11 +75,6 @@ def keep(file: IO[bytes], batch: Written) -> None:
     file.write(json.dumps(asdict(batch)).encode() + b"\n")
     file.flush()
     os.fsync(file.fileno())
-
-
-def discard(staging: Path) -> None:
-    """Remove the hidden folder when the dataset is in place."""
-    shutil.rmtree(staging, ignore_errors=True)
 
 
 def _anew(staging: Path) -> str:

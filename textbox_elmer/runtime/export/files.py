@@ -2,16 +2,26 @@
 
 import json
 import os
-import shutil
-import uuid
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.files import open_regular, put, workspace
 from textbox_elmer.runtime.errors import UserError
 
 MANIFEST = "export.json"
+MOST_BYTES = 1 << 20  # of that file
+# All that an export may write: graphs, the manifest, the configuration, and what tokenizers save.
+GRAPH = re.compile(r"elmer-\d+(-int8)?\.onnx")
+OTHERS = frozenset(
+    (
+        *(MANIFEST, "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+        *("added_tokens.json", "vocab.json", "merges.txt", "vocab.txt", "chat_template.jinja"),
+        *("spiece.model", "tokenizer.model", "sentencepiece.bpe.model"),
+    )
+)
 
 
 def graph_name(canvas: int, int8: bool = False) -> str:
@@ -29,51 +39,48 @@ def check_replaceable(out: Path) -> None:
         return
     if out.is_symlink() or not out.is_dir():
         raise UserError(f"--out={str(out)!r} is not a folder: give another --out.")
-    if foreign := sorted({path.name for path in out.iterdir()} - _files_of_export(out)):
+    listed = _files_of_export(out)
+    # A forged list must not make us delete what no export writes.
+    if foreign := sorted(path.name for path in out.iterdir() if path.name not in listed or not _may_be_ours(path)):
         raise UserError(
             f"--out={str(out)!r} holds {foreign[0]!r}, which no export has written: give another --out, since this "
             "folder would be replaced."
         )
 
 
+def _may_be_ours(path: Path) -> bool:
+    known = path.name in OTHERS or GRAPH.fullmatch(path.name)
+    return bool(known) and path.is_file() and not path.is_symlink()
+
+
 def _files_of_export(out: Path) -> set[str]:
     try:
-        names = json.loads((out / MANIFEST).read_text(encoding="utf-8"))["files"]
-        return {MANIFEST, *names}
-    except (OSError, ValueError, KeyError, TypeError):
+        with open_regular(out / MANIFEST, MOST_BYTES) as file:
+            return {MANIFEST, *json.load(file)["files"]}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return set()
 
 
 @contextmanager
 def staged(out: Path) -> Iterator[Path]:
-    """Yield an empty hidden folder beside `out`; on leaving without an exception it becomes `out`.
+    """Hold the name `out` and yield an empty hidden folder; on leaving without an exception it becomes `out`.
 
     A kill leaves at most the hidden folder, never half an export; an earlier export stays until the new one is whole.
 
     Raises:
-        UserError: the folder cannot be made.
+        UserError: another export is at work there, the folder cannot be made, or what no export has written has come
+            to lie there meanwhile.
     """
-    unique = uuid.uuid4().hex[:12]
-    staging, old = (out.with_name(f".{out.name}-{unique}.{kind}") for kind in ("new", "old"))
-    try:
-        staging.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(
-            f"The folder --out={str(out)!r} cannot be made ({error.strerror}): give another --out."
-        ) from error
-    try:
-        yield staging
-        if out.exists():
-            out.rename(old)
+    with ExitStack() as stack:
         try:
-            staging.rename(out)
-        except OSError:
-            if old.exists():
-                old.rename(out)
-            raise
-    finally:
-        for leftover in (staging, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+            folder = stack.enter_context(workspace(out, "give another --out"))
+        except OSError as error:
+            raise UserError(
+                f"The folder --out={str(out)!r} cannot be made ({error.strerror}): give another --out."
+            ) from error
+        yield folder
+        check_replaceable(out)
+        put(folder, out)
 
 
 def write_manifest(folder: Path, facts: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from transformers import TrainerState
 
+from textbox_elmer.files import put, remove
 from textbox_elmer.runtime.config import Config
 
 logger = logging.getLogger(__name__)
@@ -31,18 +32,13 @@ def checkpoints(run: Path) -> list[Path]:
 
 def publish_best(checkpoint: Path, run: Path) -> None:
     """Make `checkpoint` the run's `checkpoint_best`, by hard links where the file system has them."""
-    new, old = run / ".checkpoint_best.new", run / ".checkpoint_best.old"
-    for leftover in (new, old):
-        shutil.rmtree(leftover, ignore_errors=True)
+    new = run / f".{BEST}.new"
+    remove(new)
     new.mkdir()
     for file in sorted(checkpoint.iterdir()):
         if file.is_file() and file.name not in RUN_FILES and not file.name.startswith("rng_state"):
             _link_or_copy(file, new / file.name)
-    best = run / BEST
-    if best.exists():
-        best.rename(old)
-    new.rename(best)
-    shutil.rmtree(old, ignore_errors=True)
+    put(new, run / BEST)
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from textbox_elmer.files import write_atomically
 from textbox_elmer.runtime.errors import UserError
-from textbox_elmer.runtime.results import write_atomically
 from textbox_elmer.runtime.trials.several import Several
 
 SEEDS_BELOW = 10**9

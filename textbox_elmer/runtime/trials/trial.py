@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.files import write_atomically
 from textbox_elmer.runtime.errors import UserError
-from textbox_elmer.runtime.results import RESULTS, write_atomically
+from textbox_elmer.runtime.results import RESULTS
 from textbox_elmer.runtime.subprocesses import environment, run_command
 from textbox_elmer.runtime.training.checkpoints import checkpoints
 
