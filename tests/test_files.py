@@ -142,7 +142,7 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
 
 def test_a_link_in_the_locks_place_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / ".run.lock").symlink_to(tmp_path / "new")
-    with pytest.raises(OSError, match="symbolic links"):
+    with pytest.raises(UserError, match=r"run' cannot be written .*symbolic links.*: give another --name\."):
         held(tmp_path / "run", REMEDY).__enter__()
     assert not (tmp_path / "new").exists()
 
@@ -163,7 +163,7 @@ def test_many_ask_for_one_name(tmp_path: Path) -> None:
     for _, says in pipes:
         FORK.Process(target=work, args=(says,), daemon=True).start()
         says.close()
-    assert all(said.recv() > 0 for said, _ in pipes), "a process that fails sends nothing"
+    assert sum(said.recv() for said, _ in pipes) > 0  # from a process that failed there comes an EOFError
 
 
 def make(place: Path, text: str) -> Path:

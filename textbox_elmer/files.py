@@ -15,6 +15,24 @@ from textbox_elmer.errors import UserError
 
 # What file systems without locks answer; a run on one goes on unguarded.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def writing(path: Path, remedy: str) -> Iterator[None]:
+    """Turn whatever keeps a file or folder, or what lies in it, from being written into a sentence.
+
+    Args:
+        remedy: what the user may do, e.g. "give another --out".
+
+    Raises:
+        UserError: an OSError came.
+    """
+    try:
+        yield
+    except OSError as error:
+        room = "make room there, or " if error.errno in FULL else ""
+        raise UserError(f"{str(path)!r} cannot be written ({error.strerror or error}): {room}{remedy}.") from None
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -106,13 +124,12 @@ def held(path: Path, remedy: str) -> Iterator[None]:
         remedy: what a user who cannot have it may do besides waiting, e.g. "give another --out".
 
     Raises:
-        UserError: another process holds it.
-        OSError: nothing can be written beside it.
+        UserError: another process holds it, or nothing can be written beside it.
     """
-    place = Path(os.path.realpath(path))
-    place.parent.mkdir(parents=True, exist_ok=True)
-    lock = _beside(place, "lock")
-    descriptor = _locked(lock)
+    lock = _beside(Path(os.path.realpath(path)), "lock")
+    with writing(path, remedy):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = _locked(lock)
     if descriptor is None:
         raise UserError(f"Another process is at work on {str(path)!r}: wait until it has ended, or {remedy}.")
     try:
@@ -153,15 +170,15 @@ def workspace(folder: Path, remedy: str) -> Iterator[Path]:
     left in it is deleted, and a folder that one had moved aside comes back.
 
     Raises:
-        UserError: another process holds the name.
-        OSError: the hidden folder cannot be made.
+        UserError: another process holds the name, or the hidden folder cannot be made.
     """
     with held(folder, remedy):
         place, aside = _beside(folder, "making"), _beside(folder, "old")
-        if os.path.lexists(aside) and not os.path.lexists(folder):
-            aside.rename(folder)
-        remove(place)
-        place.mkdir()
+        with writing(folder, remedy):
+            if os.path.lexists(aside) and not os.path.lexists(folder):
+                aside.rename(folder)
+            remove(place)
+            place.mkdir()
         try:
             yield place
         finally:

@@ -447,7 +447,12 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
     ("unknown dataset", nothing, [MODEL, "--dataset=toyy"], "There is no dataset 'toyy'"),
     ("a file in the way", write("out"), [MODEL, "--out=out"], "--out='out' is not a folder"),
     ("others' files in the way", write("out/a.txt"), [MODEL, "--out=out"], "--out='out' holds 'a.txt'"),
-    ("a file for a parent", write("file"), [MODEL, "--out=file/out"], "--out='file/out' cannot be made"),
+    (
+        "a file for a parent",
+        write("file"),
+        [MODEL, "--out=file/out"],
+        "'file/out' cannot be written (Not a di",
+    ),
 ]
 
 

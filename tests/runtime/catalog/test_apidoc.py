@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from textbox_elmer.cli import main
+from textbox_elmer.files import held
 from textbox_elmer.runtime.catalog import api_services
 from textbox_elmer.runtime.catalog.api_pairs import Pair
 from textbox_elmer.runtime.catalog.api_prose import training_prose
@@ -297,6 +298,13 @@ def test_what_is_not_ours_is_left_alone(site: Path, tmp_path: Path) -> None:
     (tmp_path / "other" / "apidoc").touch()
     with pytest.raises(UserError, match=r"apidoc' is here already and no folder"):
         build_apidoc(tmp_path / "other")
+
+
+def test_two_builds_at_once(site: Path, tmp_path: Path) -> None:
+    for name in ("apidoc", "apidoc-prose"):
+        with held(tmp_path / name, ""), pytest.raises(UserError, match=f"Another process is at work on .*{name}'"):
+            build_apidoc(tmp_path)
+    build_apidoc(tmp_path)
 
 
 def test_too_few_services_are_a_user_error(site: Path, tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from tests.runtime.catalog.hub import Hub, archive, dataset_files, packed
 from textbox_elmer.cli import main
+from textbox_elmer.files import held
 from textbox_elmer.runtime.catalog import getting
+from textbox_elmer.runtime.catalog.download import look_up, part_of
 from textbox_elmer.runtime.catalog.unpack import MOST_ENTRIES
 from textbox_elmer.runtime.data import load_split
 
@@ -252,6 +254,34 @@ def test_what_a_killed_process_left_is_cleared_away(hub: Hub, place: Path, data:
     hub.publish("RUCAIBox/Summarization", "samsum.tgz", GOOD)
     data("get", "samsum")
     assert len(everything(place / "dataset")) == 6
+
+
+def test_planted_links_are_not_followed(hub: Hub, place: Path, data: Data) -> None:
+    hub.publish("RUCAIBox/Summarization", "samsum.tgz", LARGE)
+    part = _break_off(hub, place, data)
+    hub.breaks_after = None
+    victim = place / "victim"
+    victim.write_text("precious")
+    part.unlink()
+    part.symlink_to(victim)
+    (part.parent / ".samsum.making").symlink_to(place)
+    assert f"{str(part.relative_to(place))!r} is a link or no regular file" in data("get", "samsum", status=2)
+    assert victim.read_text() == "precious"
+    part.unlink()
+    data("get", "samsum")
+    assert sorted(os.listdir(place)) == ["dataset", "victim"]
+    assert os.listdir(place / "dataset") == ["samsum"]
+
+
+def test_one_downloads_a_name_or_an_archive(hub: Hub, place: Path, data: Data) -> None:
+    hub.publish("RUCAIBox/Translation", "wmt16-ro-en.tgz", archive(dataset_files("wmt16-ro-en/")))
+    with held(Path("dataset/wmt16-ro-en"), ""):
+        assert "Another process is at work on 'dataset/wmt16-ro-en'" in data("get", "wmt16-ro-en", status=2)
+    # The other direction of the same archive is another dataset.
+    part = part_of(look_up("RUCAIBox/Translation", "wmt16-ro-en.tgz"), Path("dataset"))
+    with held(part, ""):
+        assert "Another process is at work on 'dataset/.wmt16-ro-en.tgz" in data("get", "wmt16-en-ro", status=2)
+    data("get", "wmt16-ro-en")
 
 
 def test_interrupted_while_unpacking(hub: Hub, place: Path, data: Data, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from transformers import AutoTokenizer, BartForConditionalGeneration
 from tests.conftest import options, save_small_elmer, tiny, write_toy
 from textbox_elmer import ElmerForConditionalGeneration
 from textbox_elmer.cli import main
+from textbox_elmer.files import held
 from textbox_elmer.runtime.config import resolve_config
 from textbox_elmer.runtime.data import load_split
 from textbox_elmer.runtime.distillation import distill
@@ -278,6 +279,27 @@ def test_a_kill_costs_a_batch(place: Path, data: Callable[..., str]) -> None:
     data(*typed, "new")
     data(*typed, "whole")
     assert files(place / "dataset" / "new") == files(place / "dataset" / "whole")
+
+
+def test_one_distills_into_a_name(place: Path, data: Callable[..., str]) -> None:
+    with held(Path("dataset/new"), ""):
+        assert "Another process is at work on 'dataset/new'" in data(*command(), status=2)
+    assert os.listdir(place / "dataset") == ["toy"]
+
+
+def test_planted_links_are_not_followed(place: Path, data: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted(monkeypatch, 1)
+    texts = place / "dataset" / ".new.distilling" / "texts.jsonl"
+    texts.unlink()
+    (place / "precious").write_text("precious")
+    texts.symlink_to(place / "precious")
+    assert "texts.jsonl' is a link or no regular file" in data(*command(), status=2)
+    shutil.rmtree(texts.parent)
+    (place / "elsewhere").mkdir()
+    texts.parent.symlink_to(place / "elsewhere")
+    assert "'dataset/.new.distilling' is a link, so nothing is written there" in data(*command(), status=2)
+    assert os.listdir(place / "elsewhere") == []
+    assert (place / "precious").read_text() == "precious"
 
 
 @pytest.mark.parametrize("killed", ["before the move", "while files are copied"])

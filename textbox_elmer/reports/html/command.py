@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from textbox_elmer.files import write_atomically
+from textbox_elmer.files import write_atomically, writing
 from textbox_elmer.reports.html.page import render
 from textbox_elmer.reports.html.runs import read_run
 from textbox_elmer.runtime.config import parse_command_line
@@ -24,11 +24,9 @@ def report(arguments: Sequence[str]) -> None:
     _check_out(out)
     runs = [read_run(folder) for folder in folders]
     html = render(runs)
-    try:
+    with writing(out, "give another --out"):
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, html)
-    except OSError as error:
-        raise UserError(f"{str(out)!r} cannot be written ({error.strerror}): give another --out.") from error
     for run in runs:
         for sentence in run.missing:
             print(f"{run.folder}: {sentence}")

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from textbox_elmer.files import write_atomically
+from textbox_elmer.files import write_atomically, writing
 from textbox_elmer.reports.leaderboard.markdown import to_markdown
 from textbox_elmer.reports.leaderboard.own_runs import read_runs
 from textbox_elmer.reports.leaderboard.published import leaderboard_names, load_leaderboard
@@ -60,10 +60,8 @@ def _markdown_with_value(words: list[str]) -> list[str]:
 
 
 def _write(path: Path, text: str) -> None:
-    try:
+    with writing(path, "give another --markdown"):
         write_atomically(path, text)
-    except OSError as error:
-        raise UserError(f"{str(path)!r} cannot be written ({error.strerror}): give another --markdown.") from error
     print(f"The leaderboard is in {path}.")
 
 

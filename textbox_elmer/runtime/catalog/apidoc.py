@@ -4,12 +4,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from textbox_elmer.files import put
+from textbox_elmer.files import held, put
 from textbox_elmer.runtime.catalog.api_prose import training_prose
 from textbox_elmer.runtime.catalog.api_services import PACKAGE, read_services
 from textbox_elmer.runtime.catalog.api_splits import split_pairs
 from textbox_elmer.runtime.catalog.counting import SPLITS
-from textbox_elmer.runtime.catalog.getting import new_folder
+from textbox_elmer.runtime.catalog.getting import ELSEWHERE, new_folder
 from textbox_elmer.runtime.catalog.known import APIDOC, APIDOC_PROSE
 from textbox_elmer.runtime.data.reading import format_line
 from textbox_elmer.runtime.errors import UserError
@@ -36,7 +36,7 @@ def build_apidoc(data_path: Path) -> str:
     folder, prose_folder = data_path / APIDOC, data_path / APIDOC_PROSE
     for path in (folder, prose_folder):
         _check_replaceable(path)
-    with new_folder(folder) as staging, new_folder(prose_folder):
+    with new_folder(folder) as staging, held(prose_folder, ELSEWHERE):
         version, services = read_services()
         splits = split_pairs(services)
         if not all(splits.values()):

@@ -1,13 +1,12 @@
 """Getting a dataset that TextBox has published: `data get`."""
 
-import errno
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from textbox_elmer.files import held, put, workspace
+from textbox_elmer.files import held, put, workspace, writing
 from textbox_elmer.runtime.catalog.counting import count_examples, describe_counts
 from textbox_elmer.runtime.catalog.download import download, look_up, part_of
 from textbox_elmer.runtime.catalog.known import published_dataset
@@ -15,8 +14,8 @@ from textbox_elmer.runtime.catalog.unpack import unpack
 from textbox_elmer.runtime.errors import UserError
 
 LONGEST_NAME = 200  # bytes: file systems take 255, and hidden files beside the dataset have longer ones
-# What helps where another process is making a dataset of the same name.
-ANOTHER_NAME = "choose another name"
+# What helps where a dataset cannot be made.
+ELSEWHERE = "choose another name or --data_path"
 
 
 def get_dataset(name: str, data_path: Path, max_gb: float) -> str:
@@ -82,20 +81,8 @@ def new_folder(folder: Path) -> Iterator[Path]:
     Raises:
         UserError: another process is making it, or a file or folder cannot be written.
     """
-    with writing(folder), workspace(folder, ANOTHER_NAME) as staging:
+    with writing(folder, ELSEWHERE), workspace(folder, ELSEWHERE) as staging:
         yield staging
-
-
-@contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Turn whatever keeps the files of `folder`, or those beside it, from being written into a UserError."""
-    try:
-        yield
-    except OSError as error:
-        room = "make room there" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the folder's permissions"
-        raise UserError(
-            f"{str(folder)!r} cannot be written ({error.strerror or error}): {room}, or choose another --data_path."
-        ) from None
 
 
 def _swap_sides(folder: Path) -> None:

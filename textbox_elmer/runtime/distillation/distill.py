@@ -19,9 +19,9 @@ from datasets import Dataset
 from torch import Tensor
 from tqdm import tqdm
 
-from textbox_elmer.files import held, put, remove
+from textbox_elmer.files import held, put, remove, writing
 from textbox_elmer.runtime.catalog.distilled import RECORD
-from textbox_elmer.runtime.catalog.getting import ANOTHER_NAME, check_name, refuse_existing, writing
+from textbox_elmer.runtime.catalog.getting import ELSEWHERE, check_name, refuse_existing
 from textbox_elmer.runtime.data import Split, find_dataset, fingerprint, load_split
 from textbox_elmer.runtime.data.reading import format_line
 from textbox_elmer.runtime.data.tokenization import source_lengths
@@ -96,7 +96,7 @@ def distill_with(teacher: TrainedModel, dataset: str, origin: Path, folder: Path
     identity = _identity(teacher, dataset, origin, batch_size)
     options = teacher.config["generation_kwargs"] or {}
     staging = staging_of(folder)
-    with writing(folder), held(folder, ANOTHER_NAME):
+    with writing(folder, ELSEWHERE), held(folder, ELSEWHERE):
         refuse_existing(folder)
         written = _write_all(teacher, ids, batches, staging, identity)
         texts = _in_order(batches, written)

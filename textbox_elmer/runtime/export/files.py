@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +71,7 @@ def staged(out: Path) -> Iterator[Path]:
         UserError: another export is at work there, the folder cannot be made, or what no export has written has come
             to lie there meanwhile.
     """
-    with ExitStack() as stack:
-        try:
-            folder = stack.enter_context(workspace(out, "give another --out"))
-        except OSError as error:
-            raise UserError(
-                f"The folder --out={str(out)!r} cannot be made ({error.strerror}): give another --out."
-            ) from error
+    with workspace(out, "give another --out") as folder:
         yield folder
         check_replaceable(out)
         put(folder, out)
