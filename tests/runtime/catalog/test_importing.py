@@ -1,6 +1,7 @@
 """`data import`: tables of every kind become datasets that read back as the very same texts."""
 
 import csv
+import gzip
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from textbox_elmer.files import held
 from textbox_elmer.runtime.catalog import tables
 from textbox_elmer.runtime.data import load_split
 
@@ -142,6 +144,101 @@ def test_a_dataset_of_the_hub(place: Path, data: Data, monkeypatch: pytest.Monke
     assert "Splits that are not used: extra." in printed
 
 
+OWN, OTHER = [{"s": f"own {i}", "t": "x"} for i in range(3)], [{"s": f"other {i}", "t": "x"} for i in range(3)]
+COLUMNS_ST = ["--source=s", "--target=t"]
+
+
+@pytest.mark.parametrize(
+    ("path", "decoy"),
+    [
+        ("t[1].csv", "t1.csv"),
+        ("g*.csv", "gg.csv"),
+        ("q?.jsonl", "qq.jsonl"),
+        ("{a,b}.csv", "a.csv"),
+        ("a::b.csv", "b.csv"),
+        ("zip://t.csv", "t.csv"),
+        ("http://localhost/t.parquet", "t.parquet"),
+        ("file://t.csv", "t.csv"),
+        ("~.csv", "t.csv"),
+        (".hidden.csv", "hidden.csv"),
+        ("__folder/t.csv", "t.csv"),
+        ("**/t.csv", "x/t.csv"),
+    ],
+)
+def test_a_path_is_a_path_and_no_pattern(place: Path, data: Data, path: str, decoy: str) -> None:
+    for name, rows in ((path, OWN), (decoy, OTHER)):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        write_table(Path(name).absolute(), rows)
+    data("import", "--file", path, *COLUMNS_ST, "m")
+    assert read_pairs(place / "dataset" / "m") == {(row["s"], row["t"]) for row in OWN}
+    Path(path).unlink()
+    assert f"There is no file or folder {path!r}" in data("import", "--file", path, *COLUMNS_ST, "n", status=2)
+
+
+def test_a_data_path_is_no_pattern_either(place: Path, data: Data) -> None:
+    write_table(place / "t.csv", OWN)
+    data("import", "--file=t.csv", *COLUMNS_ST, "--data_path=d[1]*?", "m")
+    assert read_pairs(place / "d[1]*?" / "m") == {(row["s"], row["t"]) for row in OWN}
+    assert os.listdir(place / "d[1]*?") == ["m"]
+
+
+def folder_of_tables(folder: Path) -> None:
+    folder.mkdir()
+    write_table(folder / "train.csv", OWN)
+    write_table(folder.parent / "elsewhere.csv", OTHER)
+
+
+def readme(folder: Path) -> None:
+    path = folder.parent / "elsewhere.csv"
+    (folder / "README.md").write_text(
+        f"---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: {path}\n---\n"
+    )
+
+
+def settings_in_json(folder: Path) -> None:
+    (folder / "dataset_infos.json").write_text('{"default": {"splits": {"train": {"name": "train"}}}}')
+    (folder / "notes.json").write_text("no table at all")
+
+
+def script(folder: Path) -> None:
+    (folder / f"{folder.name}.py").write_text("open('executed', 'w')\n")
+
+
+def hidden(folder: Path) -> None:
+    write_table(folder / ".train.csv", OTHER)
+    (folder / ".git").mkdir()
+    write_table(folder / ".git" / "train.csv", OTHER)
+
+
+def linked_folder(folder: Path) -> None:
+    (folder.parent / "others").mkdir()
+    write_table(folder.parent / "others" / "train.csv", OTHER)
+    (folder / "others").symlink_to("../others")
+
+
+@pytest.mark.parametrize("put", [readme, settings_in_json, script, hidden, linked_folder])
+def test_a_folder_is_the_tables_in_it(place: Path, data: Data, put: Callable[[Path], None]) -> None:
+    folder_of_tables(place / "tables")
+    put(place / "tables")
+    data("import", "--file=tables", *COLUMNS_ST, "m")
+    assert read_pairs(place / "dataset" / "m") == {(row["s"], row["t"]) for row in OWN}
+    assert not Path("executed").exists()
+
+
+def test_splits_by_name(place: Path, data: Data) -> None:
+    names = ["train-00000-of-00002", "train-00001-of-00002", "dev/part 1", "my_test.v2", "attested"]
+    for name in names:
+        path = place / "tables" / f"{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_csv(path, [{"s": name, "t": "x"}])
+    (place / "tables" / "test_link.csv").symlink_to("my_test.v2.csv")
+    data("import", "--file=tables", *COLUMNS_ST, "m")
+    folder = place / "dataset" / "m"
+    assert read_pairs(folder, "train") == {(names[0], "x"), (names[1], "x")}
+    assert read_pairs(folder, "valid") == {(names[2], "x")}
+    assert load_split(folder, "test").source == [names[3]] * 2
+
+
 def write(name: str, content: bytes) -> Callable[[Path], None]:
     return lambda place: (place / name).write_bytes(content) and None
 
@@ -149,6 +246,29 @@ def write(name: str, content: bytes) -> Callable[[Path], None]:
 def taken(place: Path) -> None:
     (place / "dataset" / "m").mkdir(parents=True)
     write_table(place / "t.csv", ROWS)
+
+
+def pipe(place: Path) -> None:
+    os.mkfifo(place / "t.csv")
+
+
+def pipe_in_folder(place: Path) -> None:
+    folder_of_tables(place / "t")
+    os.mkfifo(place / "t" / "test.csv")
+
+
+def link_out_of_folder(place: Path) -> None:
+    folder_of_tables(place / "t")
+    (place / "t" / "test.csv").symlink_to("../elsewhere.csv")
+
+
+def empty_folder(place: Path) -> None:
+    (place / "t").mkdir()
+
+
+def mixed_folder(place: Path) -> None:
+    folder_of_tables(place / "t")
+    write_table(place / "t" / "test.jsonl", OTHER)
 
 
 def only_evaluation(place: Path) -> None:
@@ -172,6 +292,25 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
     ("no UTF-8", write("t.csv", b"a,b\n\xe9,1\n"), ["--file=t.csv", *COLUMNS, "m"], "cannot be read as a table"),
     ("cut JSON", write("t.json", b'[{"a": "1",'), ["--file=t.json", *COLUMNS, "m"], "cannot be read as a table"),
     ("cut Parquet", write("t.parquet", b"PAR1 and"), ["--file=t.parquet", *COLUMNS, "m"], "cannot be read as a table"),
+    ("a pipe", pipe, ["--file=t.csv", *COLUMNS, "m"], "'t.csv' is neither a file nor a folder: check --file."),
+    ("a pipe in a folder", pipe_in_folder, ["--file=t", *COLUMNS, "m"], "'t/test.csv' is no regular file"),
+    (
+        "a link out of a folder",
+        link_out_of_folder,
+        ["--file=t", *COLUMNS, "m"],
+        "'t/test.csv' is a link that leads out",
+    ),
+    ("an empty folder", empty_folder, ["--file=t", *COLUMNS, "m"], "'t' holds no table: put files there that end in"),
+    ("several kinds", mixed_folder, ["--file=t", *COLUMNS, "m"], "'t' holds tables of different kinds"),
+    ("compressed", write("t.csv", gzip.compress(b"a,b\n1,2\n")), ["--file=t.csv", *COLUMNS, "m"], "unpack it first"),
+    ("a long path", TABLE, [f"--file={'x' * 300}", *COLUMNS, "m"], "File name too long"),
+    (
+        "a long name",
+        TABLE,
+        ["--file=t.csv", *COLUMNS, "m" * 300],
+        "cannot be a dataset's name: use at most 200 letters",
+    ),
+    ("a URL", TABLE, ["--hub=http://localhost/t.csv", *COLUMNS, "m"], "no dataset's name on the hub"),
     ("too few", write("t.csv", b"a,b\n1,2\n1,3\n"), ["--file=t.csv", *COLUMNS, "m"], "1 different sources, too few"),
     (
         "records",
@@ -198,6 +337,18 @@ def test_mistakes(place: Path, data: Data, spoil: Callable[[Path], None], argume
     before = sorted(place.rglob("*"))
     assert message in data("import", *arguments, status=2)
     assert [path for path in sorted(place.rglob("*")) if path not in before and path.name != "dataset"] == []
+
+
+def test_two_imports_of_one_name(place: Path, data: Data) -> None:
+    TABLE(place)
+    arguments = ["import", "--file=t.csv", *COLUMNS]
+    with held(Path("dataset/m"), ""):
+        assert "Another process is at work on 'dataset/m': wait until it has ended, or choose another name" in data(
+            *arguments, "m", status=2
+        )
+        data(*arguments, "n")
+    data(*arguments, "m")
+    assert sorted(os.listdir("dataset")) == ["m", "n"]
 
 
 def test_no_network(place: Path, data: Data, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,10 +47,12 @@ def import_table(table: str, is_file: bool, source: str, target: str, data_path:
     check_name(name)
     folder = data_path / name
     refuse_existing(folder)
-    splits, unused = _our_splits(open_table(table, is_file), table)
-    splits = {split: _columns(rows, table, source, target) for split, rows in splits.items()}
-    missing = [split for split in SPLITS if split not in splits]
     with new_folder(folder) as staging:
+        tables = staging / ".table"  # which no dataset can be called
+        tables.mkdir()
+        splits, unused = _our_splits(open_table(table, is_file, tables), table)
+        splits = {split: _columns(rows, table, source, target) for split, rows in splits.items()}
+        missing = [split for split in SPLITS if split not in splits]
         held_out = _hold_out((example[0] for example in _examples(splits["train"], source, target)), missing, table)
         made = staging / name
         made.mkdir()
