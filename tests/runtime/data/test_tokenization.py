@@ -63,7 +63,7 @@ def test_canvas_labels_have_one_length_and_no_bos(tokenizer: PreTrainedTokenizer
 
 
 def test_several_references_train_on_the_first(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
-    several = encode_split(split(["a", "b"], [["x", "y"], []]), tokenizer, CONFIG, tmp_path)
+    several = encode_split(split(["a", "b"], [["x", "y"], [""]]), tokenizer, CONFIG, tmp_path)
     single = encode_split(split(["a", "b"], ["x", ""]), tokenizer, CONFIG, tmp_path)
     assert several["target_ids"][:] == single["target_ids"][:]
 

@@ -66,7 +66,7 @@ def load_split(folder: Path, split: str, limit: int | None = None) -> Split:
     A source is always one text: a source line that looks like a list stays as it is.
 
     Raises:
-        UserError: a file is missing, empty or not UTF-8, or the two differ in length.
+        UserError: a file is missing, empty or not UTF-8, the two differ in length, or a target is an empty list.
     """
     source_path, target_path = folder / f"{split}.src", folder / f"{split}.tgt"
     sources, targets = read_lines(source_path), read_lines(target_path)
@@ -75,7 +75,11 @@ def load_split(folder: Path, split: str, limit: int | None = None) -> Split:
             f"{str(source_path)!r} has {len(sources)} lines but {str(target_path)!r} has {len(targets)}: "
             "line n of one must belong to line n of the other."
         )
-    return Split(split, [_source(line) for line in sources[:limit]], [parse_line(line) for line in targets[:limit]])
+    references = [parse_line(line) for line in targets[:limit]]
+    if [] in references:
+        line = references.index([]) + 1
+        raise UserError(f"{str(target_path)!r}, line {line}, is an empty list of references: give at least one.")
+    return Split(split, [_source(line) for line in sources[:limit]], references)
 
 
 def quick_test_limit(quick_test: bool | int | None) -> int | None:

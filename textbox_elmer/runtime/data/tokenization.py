@@ -52,7 +52,7 @@ def encode_split(
     """Tokenize a split once; later calls map the ids from disk.
 
     Args:
-        split: its texts; of several references the first is the target, of none the empty text.
+        split: its texts; of several references the first is the target.
         tokenizer: any; a fast one uses all cores.
         config: `src_len`, `tgt_len`, and, if wanted, `truncate` ("tail", the default, or "head"), `prefix_prompt`,
             `suffix_prompt`.
@@ -65,7 +65,7 @@ def encode_split(
     Raises:
         UserError: prompts and special tokens leave no room for the text, or `truncate` is neither end.
     """
-    targets = [target if isinstance(target, str) else (target or [""])[0] for target in split.target]
+    targets = [target if isinstance(target, str) else target[0] for target in split.target]
     settings = {key: config.get(key) or "" for key in ("prefix_prompt", "suffix_prompt")}
     prompts = [_ids([prompt], tokenizer)[0] for prompt in settings.values()]
     settings |= {key: config[key] for key in ("src_len", "tgt_len")} | {"truncate": config.get("truncate") or "tail"}
