@@ -12,6 +12,7 @@ from sacrebleu.significance import PairedTest
 
 from tests.conftest import TINY, options
 from textbox_elmer.cli import main
+from textbox_elmer.files import held
 from textbox_elmer.reports.compare import plot
 from textbox_elmer.reports.compare.significance import drawn_scores, p_value
 from textbox_elmer.runtime.metrics import build_corpus, evaluate
@@ -184,3 +185,24 @@ def test_a_failed_training_is_named(workplace: Path, capfd: pytest.CaptureFixtur
     printed = capfd.readouterr().err
     assert "valid.tgt" in printed
     assert "The run 'out/ELMER-2020' failed" in printed
+
+
+def test_one_works_in_a_comparison(workplace: Path, capfd: pytest.CaptureFixture) -> None:
+    with held(Path("out"), ""):
+        assert main(command("ELMER,BART")) == 2
+    assert "Another process is at work on 'out': wait until it has ended, or give another --out." in (
+        capfd.readouterr().err
+    )
+    assert not Path("out").exists()
+
+
+def test_a_plot_is_drawn_through_no_link(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("precious")
+    for kind in ("png", "svg"):
+        (tmp_path / f"compare.{kind}").symlink_to("victim")
+    spread = {"mean": 2.0, "deviation": 0.5}
+    row = {"model": "ELMER", "ms_per_example": spread, "metrics": {"rouge-1": spread}}
+    plot.draw({"main_metric": "rouge-1", "rows": [row], "batch_size": 8, "dataset": "toy"}, tmp_path)
+    assert (tmp_path / "victim").read_text() == "precious"
+    assert (tmp_path / "compare.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (tmp_path / "compare.svg").read_text()

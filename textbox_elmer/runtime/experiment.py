@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,7 +41,7 @@ from textbox_elmer.runtime.models.tokenizers import build_tokenizer
 from textbox_elmer.runtime.pretraining import check_pretraining, prepare_pretraining
 from textbox_elmer.runtime.processes import Processes
 from textbox_elmer.runtime.results import library_versions, save_results, show_results, source_commit
-from textbox_elmer.runtime.run_folder import make_run_folder
+from textbox_elmer.runtime.run_folder import run_folder
 from textbox_elmer.runtime.summary import summarize
 from textbox_elmer.runtime.training import HostTrainer, checkpoints
 from textbox_elmer.runtime.training.optimizers import optimizer_and_arguments
@@ -90,7 +91,13 @@ def run_experiment(config: Config, command: str) -> dict[str, Any]:
     if config["reproducibility"]:
         torch.backends.cudnn.deterministic = True
     job = _pretraining(config, spec, processes) if config.pretrains else _fine_tuning(config, spec, processes)
-    run = processes.from_main(make_run_folder(config) if processes.is_main else None)
+    with ExitStack() as stack:
+        run = processes.from_main(stack.enter_context(run_folder(config)) if processes.is_main else None)
+        return _run_in(run, config, command, spec, job, processes)
+
+
+def _run_in(run: Path, config: Config, command: str, spec: ModelSpec, job: Job, processes: Processes) -> dict[str, Any]:
+    """Train, validate and test into the run's folder."""
     if processes.is_main:
         log_to_file(run / "run.log")
         config.save(run / checkpoints.SAVED_CONFIG)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import TINY, options
 from textbox_elmer.cli import main
+from textbox_elmer.files import held
 
 KEYS = ("src_len", "tgt_len", "train_batch_size", "learning_rate", "d_model", "vocab_size", "use_gpu", "metrics")
 TYPED = {key: TINY[key] for key in KEYS} | {"epochs": 1}
@@ -123,3 +124,13 @@ def test_mistakes(
     assert message in capfd.readouterr().err
     assert not (workplace / "saved").exists()
     assert os.listdir(workplace / "dataset") == ["toy"]
+
+
+@pytest.mark.parametrize("kind", ["multi_seed", "search"])
+def test_one_works_in_a_folder_of_trials(workplace: Path, capfd: pytest.CaptureFixture, kind: str) -> None:
+    (workplace / "space").write_text("dropout choice [0.1]")
+    arguments = {"multi_seed": "--multi_seed=1", "search": "--space=space"}
+    with held(Path(f"saved/ELMER-toy-{kind}"), ""):
+        assert main([*typed(), arguments[kind]]) == 2
+    assert f"Another process is at work on 'saved/ELMER-toy-{kind}'" in capfd.readouterr().err
+    assert os.listdir("saved") == []

@@ -17,7 +17,7 @@ from textbox_elmer.runtime.logs import log_to_console
 from textbox_elmer.runtime.metrics import build_corpus
 from textbox_elmer.runtime.metrics.registry import with_defaults
 from textbox_elmer.runtime.results import library_versions
-from textbox_elmer.runtime.trials.trial import keep_settings
+from textbox_elmer.runtime.trials.trial import held_settings
 
 
 def compare(options: Mapping[str, Any], command: str) -> None:
@@ -33,7 +33,11 @@ def compare(options: Mapping[str, Any], command: str) -> None:
     check_matplotlib()
     plan = read_plan(options)
     test_split(plan)  # a missing dataset is found before anything is written
-    keep_settings(plan.out, {"dataset": plan.dataset, "options": plan.options}, "--out")
+    with held_settings(plan.out, {"dataset": plan.dataset, "options": plan.options}, "--out"):
+        _compare(plan, command)
+
+
+def _compare(plan: Plan, command: str) -> None:
     ensure_runs(plan)
     log_to_console("warning")
     report = {"command": command, "versions": library_versions(), **_measure(plan)}

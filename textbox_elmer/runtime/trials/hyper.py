@@ -49,8 +49,9 @@ def run_hyper(space: Any, algo: Any, max_evals: Any, options: Mapping[str, Any],
     first = {dimension.name: dimension.values[0] for dimension in dimensions if dimension.method == "choice"}
     resolve_config(None, None, config_files, None, dict(options) | first)
     searched = {name: value for name, value in first.items() if name in ("model", "dataset")}
-    several = Several.of("search", dict(options) | searched, config_files, space=_record(dimensions), algo=algo)
-    _search(several, dimensions, algo, trials)
+    own = {"space": _record(dimensions), "algo": algo}
+    with Several.of("search", dict(options) | searched, config_files, **own) as several:
+        _search(several, dimensions, algo, trials)
 
 
 def _search(several: Several, dimensions: Sequence[Dimension], algo: str, trials: int) -> None:

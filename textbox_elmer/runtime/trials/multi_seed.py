@@ -26,7 +26,11 @@ def run_multi_seed(count: Any, options: Mapping[str, Any], config_files: Sequenc
     """
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise UserError(f"--multi_seed is a whole number of runs above 0, not {count!r}.")
-    several = Several.of("multi_seed", options, config_files)
+    with Several.of("multi_seed", options, config_files) as several:
+        _run(several, count)
+
+
+def _run(several: Several, count: int) -> None:
     draw = np.random.default_rng(several.config["seed"])
     seeds = [int(draw.integers(SEEDS_BELOW)) for _ in range(count)]
     rows = []

@@ -1,13 +1,14 @@
 """The folder and the options that several trials of one command line share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from textbox_elmer.runtime.config import Config, resolve_config
 from textbox_elmer.runtime.errors import UserError
-from textbox_elmer.runtime.trials.trial import keep_settings, run_trial
+from textbox_elmer.runtime.trials.trial import held_settings, run_trial
 
 
 @dataclass(frozen=True)
@@ -27,15 +28,17 @@ class Several:
     config_files: tuple[str, ...]
 
     @classmethod
-    def of(cls, kind: str, options: Mapping[str, Any], config_files: Sequence[str], **own: Any) -> "Several":
-        """Resolve and check what was typed, and keep it in the folder.
+    @contextmanager
+    def of(cls, kind: str, options: Mapping[str, Any], config_files: Sequence[str], **own: Any) -> Iterator["Several"]:
+        """Resolve and check what was typed, keep it in the folder, and hold that until the block is left.
 
         Args:
             kind: the folder's name ends in it, unless `filename` is given.
             own: further settings that a continuation must repeat.
 
         Raises:
-            UserError: whatever a run's configuration can have wrong; a folder with trials under other options.
+            UserError: whatever a run's configuration can have wrong; a folder with trials under other options, or in
+                which another process is at work.
         """
         given = dict(options)
         config = resolve_config(None, None, config_files, None, given)
@@ -44,8 +47,9 @@ class Several:
         name = given.pop("filename", None) or f"{config.model}-{config.dataset.replace('/', '-')}-{kind}"
         given.pop("saved_dir", None)
         several = cls(Path(config["saved_dir"]) / name, config, given, tuple(config_files))
-        keep_settings(several.folder, {"options": given, "config_files": list(config_files), **own}, "--filename")
-        return several
+        settings = {"options": given, "config_files": list(config_files), **own}
+        with held_settings(several.folder, settings, "--filename"):
+            yield several
 
     def run(self, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         """Run one trial with some options changed, unless it is done, and return its results."""

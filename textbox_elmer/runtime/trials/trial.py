@@ -2,11 +2,12 @@
 
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from textbox_elmer.files import write_atomically
+from textbox_elmer.files import held, write_atomically
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.results import RESULTS
 from textbox_elmer.runtime.subprocesses import environment, run_command
@@ -42,6 +43,18 @@ def run_trial(folder: Path, options: Mapping[str, Any], config_files: Sequence[s
                 f"The run {str(folder)!r} failed, as said above: repeat the command to go on with what is missing."
             )
     return json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+
+
+@contextmanager
+def held_settings(folder: Path, settings: Mapping[str, Any], instead: str) -> Iterator[None]:
+    """Hold a folder of runs, so that no other process continues it, and keep its settings as `keep_settings` does.
+
+    Raises:
+        UserError: another process is at work in the folder, it cannot be made, or it holds runs under other settings.
+    """
+    with held(folder, f"give another {instead}"):
+        keep_settings(folder, settings, instead)
+        yield
 
 
 def keep_settings(folder: Path, settings: Mapping[str, Any], instead: str) -> None:
