@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import random
+import resource
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,15 @@ def bart_folder(tmp_path: Path) -> Path:
     shutil.copy(FIXTURES / "elmer" / "config.json", folder / "config.json")
     shutil.copy(FIXTURES / "elmer" / "weights.safetensors", folder / "model.safetensors")
     return folder
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """No file takes a single byte: as on a full disk, but with EFBIG for ENOSPC."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu"]

@@ -25,6 +25,7 @@ from textbox_elmer.runtime.config.keys import KEYS, MODEL_KEYS
 from textbox_elmer.runtime.models.registry import MODELS
 
 REPOSITORY = Path(__file__).parents[1]
+TOKENIZER = str(FIXTURES / "textbox" / "tokenizer")
 
 
 def write(path: str, content: bytes) -> Callable[[Path], None]:
@@ -114,6 +115,22 @@ def saved_is_a_file(folder: Path) -> None:
     (folder / "file").write_text("")
 
 
+def a_pipe_for_a_file(folder: Path) -> None:
+    (folder / f"{TRAIN}.src").unlink()
+    os.mkfifo(folder / f"{TRAIN}.src")
+
+
+def empty_list_in(split: str) -> Callable[[Path], None]:
+    """Make a split's third target a list without references."""
+
+    def spoil(folder: Path) -> None:
+        path = folder / "dataset" / "toy" / f"{split}.tgt"
+        lines = path.read_text().splitlines()
+        path.write_text("\n".join([*lines[:2], "[ ]", *lines[3:], ""]))
+
+    return spoil
+
+
 def nothing(folder: Path) -> None:
     pass
 
@@ -154,6 +171,7 @@ def bart_without_mask_token(folder: Path) -> None:
 
 LPLM = "--pretrain_task=lplm"
 TRAIN = "dataset/toy/train"
+LONG = "n" * 300
 MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
     # what is wrong, how it comes about, what is typed besides, what must be said
     ("unknown model", nothing, ["--model=ELMR"], "There is no model called 'ELMR'. Did you mean ELMER?"),
@@ -273,7 +291,41 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
         ["--model=BART", "--pretrain_task=denoising", "--model_path=model"],
         "holds a model of type 'elmer', but --model=BART loads 'bart'",
     ),
-    ("saved_dir is a file", saved_is_a_file, ["--saved_dir=file"], "The run's folder cannot be made in 'file'"),
+    ("saved_dir is a file", saved_is_a_file, ["--saved_dir=file"], "'file' cannot be written (File exists): give"),
+    *(
+        (
+            f"no reference in {split}",
+            empty_list_in(split),
+            [],
+            f"'dataset/toy/{split}.tgt', line 3, is an empty list of",
+        )
+        for split in ("train", "valid", "test")
+    ),
+    ("a pipe for a file", a_pipe_for_a_file, [], "'dataset/toy/train.src' cannot be read (it is no regular file)"),
+    ("out of saved_dir", nothing, ["--filename=../../x"], "filename must name a folder below saved_dir, not '../../x'"),
+    ("out and in again", nothing, ["--filename=a/../../saved/x"], "filename must name a folder below saved_dir"),
+    ("an absolute filename", nothing, ["--filename=/tmp/x"], "filename must name a folder below saved_dir"),
+    ("an empty filename", nothing, ["--filename="], "filename must name a folder below saved_dir, not ''"),
+    ("saved_dir itself", nothing, ["--filename=."], "filename must name a folder below saved_dir, not '.'"),
+    ("a byte that is no text", nothing, ["--filename=a\udcff"], r"'--filename=a\udcff' is not UTF-8 text"),
+    (
+        "a null character",
+        write("my.yaml", b'filename: "a\\0b"\n'),
+        ["--config_files=my.yaml"],
+        r"filename must be UTF-8 text without null characters, not 'a\x00b' (my.yaml)",
+    ),
+    (
+        "half a character",
+        write("my.yaml", b'prefix_prompt: "\\uD83D"\n'),
+        ["--config_files=my.yaml"],
+        "prefix_prompt must be UTF-8 text without null characters",
+    ),
+    *(
+        (f"a long {key}", nothing, [f"--{key}={LONG}"], "is too long for a file's name: give a shorter one")
+        for key in ("dataset", "data_path")
+    ),
+    *((f"a long {key}", nothing, [f"--{key}={LONG}"], LONG[:20]) for key in ("model_path", "tokenizer_path")),
+    ("a long config file", nothing, [f"--config_files={LONG}"], "cannot be read (File name too long)"),
 ]
 
 
@@ -341,6 +393,49 @@ def test_a_full_disk_is_named(workplace: Path, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr("textbox_elmer.cli.run_experiment", fail)
     assert main(["--model=ELMER", "--dataset=toy"]) == 2
     assert "saved/run/results.json cannot be written (No space left on device)" in capsys.readouterr().err
+
+
+def test_a_disk_that_is_full_from_the_start(workplace: Path, full_disk: None, capsys: pytest.CaptureFixture) -> None:
+    assert main(["--model=ELMER", "--dataset=toy", *options(tiny(filename="run", tokenizer_path=TOKENIZER))]) == 2
+    errors = capsys.readouterr().err
+    assert "Error: saved/run/config.yaml cannot be written (File too large): make room and repeat." in errors
+    assert "Traceback" not in errors
+    assert "logging" not in errors.lower()
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["data", "check", LONG],
+        ["data", "get", LONG],
+        ["data", "list", f"--data_path={LONG}"],
+        ["data", "import", f"--file={LONG}", "--source=a", "--target=b", "m"],
+        ["data", "distill", "toy", f"--model_path={LONG}", "new"],
+        ["data", "distill", "toy", "--model_path=model", LONG],
+        ["export", f"--model_path={LONG}"],
+        ["export", "--model_path=model", f"--out={LONG}"],
+        ["report", LONG],
+        ["leaderboard", LONG],
+        ["leaderboard", "samsum", f"--saved_dir={LONG}"],
+        ["leaderboard", "samsum", f"--markdown={LONG}.md"],
+        ["compare", "--models=ELMER,BART", "--dataset=toy", f"--out={LONG}"],
+        ["--model=ELMER", "--dataset=toy", f"--space={LONG}"],
+        ["--model=ELMER", "--dataset=toy", "--multi_seed=2", f"--filename={LONG}"],
+        ["--model=ELMER", "--dataset=toy", f"--textbox_home={LONG}"],
+        [LONG],
+        ["--model=ELMER", "--dataset=toy", f"--{LONG}=1"],
+    ],
+    ids=lambda typed: " ".join(typed).replace(LONG, "LONG"),
+)
+def test_overlong_names(workplace: Path, capsys: pytest.CaptureFixture, typed: list[str]) -> None:
+    if "--model_path=model" in typed:
+        checkpoint(workplace)
+    before = {path for path in workplace.rglob("*") if path.name != "saved"}
+    assert main(typed) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("Error: ")
+    assert LONG[:20] in line
+    assert {path for path in workplace.rglob("*") if path.name != "saved"} == before
 
 
 def test_help_names_the_models(capsys: pytest.CaptureFixture) -> None:

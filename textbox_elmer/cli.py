@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from textbox_elmer.files import FULL
 from textbox_elmer.runtime.config import parse_command_line, resolve_config
 from textbox_elmer.runtime.config.command_line import TRIALS
 from textbox_elmer.runtime.config.page import options_page, print_options
-from textbox_elmer.runtime.config.values import check_value
+from textbox_elmer.runtime.config.values import check_value, is_unicode
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.experiment import run_experiment
 from textbox_elmer.runtime.models.registry import MODELS
@@ -58,7 +59,7 @@ Models: {models}. Data: <data_path>/<dataset>/{{train,valid,test}}.{{src,tgt}}, 
 """
 BENCHES = ("latency", "approximations", "training", "corruption", "corpus_memory", "pretraining_gain", "ablation")
 OFF = ("", "false", "none")  # what is typed for --textbox_home to run in no checkout
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NAME_SHOWN = 60  # characters of one that is too long
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     try:
+        _check_unicode(arguments)
         _dispatch([argument for argument in arguments if argument != "--debug"])
         return 0
     except BrokenPipeError:  # what reads us, `head` say, has enough
@@ -88,10 +90,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, UserError):
         return f"Error: {error}", 2
-    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+    if isinstance(error, OSError) and error.errno in FULL:
         return f"Error: {error.filename or 'A file'} cannot be written ({error.strerror}): make room and repeat.", 2
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        longest = max(str(error.filename).split(os.sep), key=len)
+        return f"Error: {longest[:NAME_SHOWN]!r}… is too long for a file's name: give a shorter one.", 2
     fault = " ".join(f"{type(error).__name__}: {error}".split())
     return f"Unexpected fault ({fault}): repeat with --debug for the traceback and report it.", 1
+
+
+def _check_unicode(arguments: Sequence[str]) -> None:
+    for argument in arguments:
+        if not is_unicode(argument):
+            raise UserError(f"{argument!r} is not UTF-8 text: write, or rename, it so that it is.")
 
 
 def _dispatch(arguments: list[str]) -> None:

@@ -1,12 +1,16 @@
 """Where messages go: the console at once, a run's `run.log` from the moment that it has a folder."""
 
+import io
 import logging
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import datasets
 import transformers
 from tqdm import tqdm
+
+from textbox_elmer.files import open_own, writing
 
 PACKAGE = "textbox_elmer"
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
@@ -17,6 +21,24 @@ class ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         tqdm.write(self.format(record), file=sys.stderr)
+
+
+class LogFile(logging.FileHandler):
+    """Appends to a file; when that cannot be written any more, it says so once and the run goes on without it."""
+
+    def _open(self) -> io.TextIOWrapper:
+        return io.TextIOWrapper(open_own(Path(self.baseFilename)), encoding="utf-8", errors="backslashreplace")
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        logger = logging.getLogger(PACKAGE)
+        logger.removeHandler(self)
+        with suppress(OSError):
+            self.close()
+        logger.warning("%s cannot be written (%s): going on without it.", self.baseFilename, error.strerror)
 
 
 def log_to_console(level: str) -> None:
@@ -34,8 +56,13 @@ def log_to_console(level: str) -> None:
 
 
 def log_to_file(path: Path) -> None:
-    """Append the same messages, and transformers' own, to a file, one plain line each."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    """Append the same messages, and transformers' own, to a file, one plain line each.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    with writing(path, "give another --filename"):
+        handler = LogFile(path)
     _add(logging.getLogger(PACKAGE), handler)
 
 

@@ -134,7 +134,8 @@ def check_value(name: str, value: Any, origin: str) -> Any:
     """Return the value as its key's kind has it, e.g. 3 for "3".
 
     Raises:
-        UserError: it is of another kind, too small, or none of the key's words.
+        UserError: it is of another kind, too small, none of the key's words, or a text that no file could be called or
+            hold.
     """
     key = KEYS.get(name) or MODEL_KEYS.get(name)
     if key is None or value is None:
@@ -142,6 +143,8 @@ def check_value(name: str, value: Any, origin: str) -> Any:
     converted = _convert(value, key.kind)
     if converted is None:
         raise UserError(f"{name} must be {_described(key)}, not {value!r} ({origin}).")
+    if isinstance(converted, str):
+        _check_text(name, converted, origin)
     if key.choices:
         converted = str(converted).lower()
         if converted not in key.choices:
@@ -149,6 +152,27 @@ def check_value(name: str, value: Any, origin: str) -> Any:
     if not isinstance(converted, bool) and not _in_range(converted, key):
         raise UserError(f"{name} must be {_described(key)}, not {value!r} ({origin}).")
     return converted
+
+
+def _check_text(name: str, text: str, origin: str) -> None:
+    if "\0" in text or not is_unicode(text):
+        raise UserError(f"{name} must be UTF-8 text without null characters, not {text!r} ({origin}).")
+    if name == "filename" and not _lies_below(text):
+        raise UserError(f"filename must name a folder below saved_dir, not {text!r} ({origin}).")
+
+
+def is_unicode(text: str) -> bool:
+    """Say whether a text can be written as UTF-8: a lone surrogate stands for a byte or escape that is none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _lies_below(name: str) -> bool:
+    path = PurePath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
 def check_required(values: dict[str, Any], origins: dict[str, str]) -> None:
