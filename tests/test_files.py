@@ -60,6 +60,16 @@ def test_a_link_in_the_place_is_replaced_and_not_followed(tmp_path: Path) -> Non
     assert not (tmp_path / "a.txt").is_symlink()
 
 
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "device").symlink_to("/dev/null")
+    for name in ("fifo", "folder", "device"):
+        with pytest.raises(OSError, match="no regular file"):
+            write_atomically(tmp_path / name, "")
+    assert sorted(os.listdir(tmp_path)) == ["device", "fifo", "folder"]
+
+
 def test_only_regular_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"12345")
     (tmp_path / "link").symlink_to("file")

@@ -15,6 +15,7 @@ from textbox_elmer.errors import UserError
 
 # What file systems without locks answer; a run on one goes on unguarded.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+NOT_REGULAR = "it is no regular file"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -39,8 +40,10 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file, text as UTF-8, so that a kill or a full disk leaves the old one, or none, but never half of one.
 
     Raises:
-        OSError: it cannot be written; its `filename` is `path`.
+        OSError: it cannot be written, or something else than a file is there; its `filename` is `path`.
     """
+    if path.exists() and not path.is_file():  # a device, say, which would be replaced by a file
+        raise OSError(errno.EINVAL, NOT_REGULAR, str(path))
     # A name that nobody can foresee, taken by nobody: a link that lies in wait is never written through.
     temporary = path.parent / f".{secrets.token_hex(8)}.new"
     try:
@@ -70,7 +73,7 @@ def open_regular(path: Path, limit: int | None = None) -> IO[bytes]:
     facts = os.fstat(descriptor)
     if not stat.S_ISREG(facts.st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        raise OSError(errno.EINVAL, NOT_REGULAR, str(path))
     if limit is not None and facts.st_size > limit:
         os.close(descriptor)
         raise OSError(errno.EINVAL, f"it has more than {limit:,} bytes", str(path))

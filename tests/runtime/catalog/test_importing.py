@@ -310,6 +310,10 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
         ["--file=t.csv", *COLUMNS, "m" * 300],
         "cannot be a dataset's name: use at most 200 letters",
     ),
+    *(
+        (f"--hub={name}", TABLE, [f"--hub={name}", *COLUMNS, "m"], "no dataset's name on the hub")
+        for name in ("csv", "pandas", "pandas:x", "/m", "a/b/c", "hf://a/b")
+    ),
     ("a URL", TABLE, ["--hub=http://localhost/t.csv", *COLUMNS, "m"], "no dataset's name on the hub"),
     ("too few", write("t.csv", b"a,b\n1,2\n1,3\n"), ["--file=t.csv", *COLUMNS, "m"], "1 different sources, too few"),
     (

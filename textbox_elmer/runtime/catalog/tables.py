@@ -4,6 +4,7 @@ import csv
 import errno
 import glob
 import os
+import pkgutil
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -91,7 +92,9 @@ def _csv_options(files: Sequence[Path], separator: str) -> dict[str, Any]:
 
 
 def _open_hub(table: str) -> datasets.DatasetDict:
-    if not HUB_NAME.fullmatch(table):
+    # The library takes its readers' names for orders to read the working folder, "pandas" for one to load pickles.
+    readers = {module.name for module in pkgutil.iter_modules(datasets.packaged_modules.__path__)}
+    if not HUB_NAME.fullmatch(table) or table.partition(":")[0] in readers:
         raise UserError(f"{table!r} is no file or folder here, and no dataset's name on the hub, such as owner/name.")
     name, _, configuration = table.partition(":")
     if hub_arguments(name) and not constants.HF_HUB_OFFLINE:
