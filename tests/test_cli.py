@@ -21,6 +21,7 @@ from transformers import AutoTokenizer
 from tests.conftest import FIXTURES, TINY_BART, options, tiny
 from textbox_elmer import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.cli import main
+from textbox_elmer.files import held
 from textbox_elmer.runtime.config.keys import KEYS, MODEL_KEYS
 from textbox_elmer.runtime.models.registry import MODELS
 
@@ -312,13 +313,7 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
         "a null character",
         write("my.yaml", b'filename: "a\\0b"\n'),
         ["--config_files=my.yaml"],
-        r"filename must be UTF-8 text without null characters, not 'a\x00b' (my.yaml)",
-    ),
-    (
-        "half a character",
-        write("my.yaml", b'prefix_prompt: "\\uD83D"\n'),
-        ["--config_files=my.yaml"],
-        "prefix_prompt must be UTF-8 text without null characters",
+        r"filename must be a text without null characters, not 'a\x00b' (my.yaml)",
     ),
     *(
         (f"a long {key}", nothing, [f"--{key}={LONG}"], "is too long for a file's name: give a shorter one")
@@ -436,6 +431,37 @@ def test_overlong_names(workplace: Path, capsys: pytest.CaptureFixture, typed: l
     assert line.startswith("Error: ")
     assert LONG[:20] in line
     assert {path for path in workplace.rglob("*") if path.name != "saved"} == before
+
+
+def test_one_works_in_a_run(workplace: Path, capsys: pytest.CaptureFixture) -> None:
+    typed = ["--model=ELMER", "--dataset=toy", *options(tiny(filename="run", tokenizer_path=TOKENIZER, quick_test=8))]
+    with held(Path("saved/run"), ""):
+        assert main(typed) == 2
+    assert "Error: Another process is at work on 'saved/run': wait until it has ended, or give another --filename." in (
+        capsys.readouterr().err
+    )
+    assert os.listdir("saved") == []
+
+
+def test_planted_links_are_not_followed(workplace: Path, capsys: pytest.CaptureFixture) -> None:
+    run, victim = workplace / "saved" / "run", workplace / "victim"
+    run.mkdir(parents=True)
+    victim.write_text("precious")
+    names = ("config.yaml", "results.json", "generation.txt", "generation.jsonl", "run.log")
+    for name in (*names, *(f".{name}.new" for name in names)):
+        (run / name).symlink_to(victim)
+    config = tiny(filename="run", tokenizer_path=TOKENIZER, quick_test=8, epochs=1)
+    (run / "results.json").unlink()  # else the run would be a finished one
+    assert main(["--model=ELMER", "--dataset=toy", *options(config)]) == 2
+    assert "Error: 'saved/run/run.log' is a link or no regular file, so nothing is written there" in (
+        capsys.readouterr().err
+    )
+    (run / "run.log").unlink()
+    assert main(["--model=ELMER", "--dataset=toy", *options(config)]) == 0
+    assert victim.read_text() == "precious"
+    assert not (run / "config.yaml").is_symlink()
+    assert main(["report", "saved/run", "--out=saved/run/generation.html"]) == 0
+    assert victim.read_text() == "precious"
 
 
 def test_help_names_the_models(capsys: pytest.CaptureFixture) -> None:

@@ -11,7 +11,7 @@ from textbox_elmer.files import FULL
 from textbox_elmer.runtime.config import parse_command_line, resolve_config
 from textbox_elmer.runtime.config.command_line import TRIALS
 from textbox_elmer.runtime.config.page import options_page, print_options
-from textbox_elmer.runtime.config.values import check_value, is_unicode
+from textbox_elmer.runtime.config.values import check_value
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.experiment import run_experiment
 from textbox_elmer.runtime.models.registry import MODELS
@@ -101,8 +101,10 @@ def _explain(error: Exception) -> tuple[str, int]:
 
 def _check_unicode(arguments: Sequence[str]) -> None:
     for argument in arguments:
-        if not is_unicode(argument):
-            raise UserError(f"{argument!r} is not UTF-8 text: write, or rename, it so that it is.")
+        try:
+            argument.encode()
+        except UnicodeEncodeError:  # Python's stand-ins for bytes that are no text
+            raise UserError(f"{argument!r} is not UTF-8 text: write, or rename, it so that it is.") from None
 
 
 def _dispatch(arguments: list[str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import TINY_BART, options
 from textbox_elmer.cli import main
+from textbox_elmer.files import held
 
 TYPED = {"model": "ELMER", "dataset": "toy", "d_model": 16, "vocab_size": 300, **TINY_BART}
 
@@ -151,6 +152,17 @@ def test_pre_training_needs_no_targets(home: Path) -> None:
 def test_a_missing_config_file(home: Path, capsys: pytest.CaptureFixture) -> None:
     assert run(home, "--config_files", "my.yaml") == 2
     assert f"'my.yaml' is neither in '{Path.cwd()}' nor in '{home}'" in capsys.readouterr().err
+
+
+def test_one_works_in_a_run(home: Path, capsys: pytest.CaptureFixture) -> None:
+    with held(Path("runs/mine"), ""):
+        assert run(home, saved_dir="runs", filename="mine") == 2
+        assert "Another process is at work on" in capsys.readouterr().err
+        recorded(home, saved_dir="runs", filename="other")
+    recorded(home, saved_dir="runs", filename="mine")
+    assert os.listdir("runs") == []
+    assert run(home, saved_dir="runs", filename="../mine") == 2
+    assert "filename must name a folder below saved_dir" in capsys.readouterr().err
 
 
 def test_a_traceback_needs_debug(home: Path) -> None:

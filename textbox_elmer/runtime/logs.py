@@ -26,8 +26,12 @@ class ConsoleHandler(logging.Handler):
 class LogFile(logging.FileHandler):
     """Appends to a file; when that cannot be written any more, it says so once and the run goes on without it."""
 
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(path)
+
     def _open(self) -> io.TextIOWrapper:
-        return io.TextIOWrapper(open_own(Path(self.baseFilename)), encoding="utf-8", errors="backslashreplace")
+        return io.TextIOWrapper(open_own(self.path), encoding="utf-8", errors="backslashreplace")
 
     def handleError(self, record: logging.LogRecord) -> None:
         error = sys.exc_info()[1]
@@ -38,7 +42,7 @@ class LogFile(logging.FileHandler):
         logger.removeHandler(self)
         with suppress(OSError):
             self.close()
-        logger.warning("%s cannot be written (%s): going on without it.", self.baseFilename, error.strerror)
+        logger.warning("%s cannot be written (%s): going on without it.", self.path, error.strerror)
 
 
 def log_to_console(level: str) -> None:

@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import yaml
 from transformers import logging
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.files import held
 from textbox_elmer.textbox_plugin.checkout import find_checkout
 from textbox_elmer.textbox_plugin.preflight import check_experiment
 from textbox_elmer.textbox_plugin.registration import register
@@ -62,8 +63,10 @@ def _experiment(home: Path, files: list[str]) -> None:
     theirs = dashboard.SummaryTracker.new_experiment
     dashboard.SummaryTracker.new_experiment = _raising(theirs)
     try:
-        check_experiment(_resolve(Config, files), home)
-        run_textbox(None, None, files, {})
+        config = _resolve(Config, files)
+        check_experiment(config, home)
+        with _holding(config):
+            run_textbox(None, None, files, {})
     except USER_MISTAKES as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"TextBox in {str(home)!r} stopped: {reason.removesuffix('.')}.") from error
@@ -78,6 +81,12 @@ def _resolve(config_class: Callable[..., Any], files: list[str]) -> Any:
         raise UserError(
             "No model or no dataset is named: give --model=… and --dataset=…, e.g. ELMER and samsum."
         ) from None
+
+
+def _holding(config: Any) -> AbstractContextManager:
+    """Hold the run's folder against other runs, where it is named: TextBox's own names hold the time."""
+    name = config["filename"]
+    return held(Path(config["saved_dir"] or "saved", name), "give another --filename") if name else nullcontext()
 
 
 def _raising(theirs: Callable[..., Any]) -> Callable[..., Any]:

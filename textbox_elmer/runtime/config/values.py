@@ -134,8 +134,8 @@ def check_value(name: str, value: Any, origin: str) -> Any:
     """Return the value as its key's kind has it, e.g. 3 for "3".
 
     Raises:
-        UserError: it is of another kind, too small, none of the key's words, or a text that no file could be called or
-            hold.
+        UserError: it is of another kind, too small, none of the key's words, or a text that no file can be
+            called.
     """
     key = KEYS.get(name) or MODEL_KEYS.get(name)
     if key is None or value is None:
@@ -155,19 +155,10 @@ def check_value(name: str, value: Any, origin: str) -> Any:
 
 
 def _check_text(name: str, text: str, origin: str) -> None:
-    if "\0" in text or not is_unicode(text):
-        raise UserError(f"{name} must be UTF-8 text without null characters, not {text!r} ({origin}).")
+    if "\0" in text:
+        raise UserError(f"{name} must be a text without null characters, not {text!r} ({origin}).")
     if name == "filename" and not _lies_below(text):
         raise UserError(f"filename must name a folder below saved_dir, not {text!r} ({origin}).")
-
-
-def is_unicode(text: str) -> bool:
-    """Say whether a text can be written as UTF-8: a lone surrogate stands for a byte or escape that is none."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _lies_below(name: str) -> bool:
