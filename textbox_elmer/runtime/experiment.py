@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from datasets import Dataset
 from safetensors.torch import load_file
-from torch.utils.tensorboard import SummaryWriter
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, set_seed
-from transformers.integrations import TensorBoardCallback, WandbCallback
+from transformers.integrations import WandbCallback
 
 from textbox_elmer.runtime.config import Config, format_config
+from textbox_elmer.runtime.curves import Curves
 from textbox_elmer.runtime.data import (
     CanvasCollator,
     CausalCollator,
@@ -201,7 +201,7 @@ def _try_generation(model: PreTrainedModel, spec: ModelSpec, config: Config, ids
 
 
 def _trackers(config: Config, run: Path) -> list[TrainerCallback]:
-    trackers: list[TrainerCallback] = [TensorBoardCallback(SummaryWriter(log_dir=str(run / "tensorboard")))]
+    trackers: list[TrainerCallback] = [Curves(run / "tensorboard")]
     if config["wandb"] not in (None, "disabled"):
         os.environ["WANDB_MODE"] = config["wandb"]
         trackers.append(WandbCallback())
