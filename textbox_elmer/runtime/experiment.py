@@ -45,6 +45,7 @@ from textbox_elmer.runtime.summary import summarize
 from textbox_elmer.runtime.training import HostTrainer, checkpoints
 from textbox_elmer.runtime.training.optimizers import optimizer_and_arguments
 from textbox_elmer.runtime.training.pretraining import PretrainingTrainer
+from textbox_elmer.runtime.training.resuming import check_resumable
 from textbox_elmer.runtime.training.schedule import check_schedule
 from textbox_elmer.runtime.training.selection import check_selection
 
@@ -90,6 +91,7 @@ def run_experiment(config: Config, command: str) -> dict[str, Any]:
     if config["reproducibility"]:
         torch.backends.cudnn.deterministic = True
     job = _pretraining(config, spec, processes) if config.pretrains else _fine_tuning(config, spec, processes)
+    resumed = _resumed_checkpoint(config, processes)
     run = processes.from_main(make_run_folder(config) if processes.is_main else None)
     if processes.is_main:
         log_to_file(run / "run.log")
@@ -114,7 +116,7 @@ def run_experiment(config: Config, command: str) -> dict[str, Any]:
     if config.pretrains:
         results["pretrain_task"] = config["pretrain_task"]
     if config["do_train"]:
-        results["training"] = _train(trainer, config, run)
+        results["training"] = _train(trainer, resumed, run)
     if config["do_test"]:
         results |= _test(trainer, config, job)
     if processes.is_main:
@@ -201,9 +203,8 @@ def _trackers(config: Config, run: Path) -> list[TrainerCallback]:
     return trackers
 
 
-def _train(trainer: HostTrainer, config: Config, run: Path) -> dict[str, Any]:
+def _train(trainer: HostTrainer, resumed: Path | None, run: Path) -> dict[str, Any]:
     """Train, or go on with a stopped training, and leave the best weights in the model."""
-    resumed = _resumed_checkpoint(config)
     if resumed is not None:
         logger.info("Continuing the training of %s", resumed)
         best = checkpoints.best_of_stopped_run(resumed)
@@ -236,10 +237,15 @@ def _best_validation(trainer: HostTrainer) -> dict[str, Any]:
     return {}
 
 
-def _resumed_checkpoint(config: Config) -> Path | None:
+def _resumed_checkpoint(config: Config, processes: Processes) -> Path | None:
+    """Return the checkpoint of this same training that `model_path` names, proved sound, if it names one."""
     path = config["model_path"]
-    if path is None or not Path(path).is_dir() or not checkpoints.continues_run(Path(path), config):
+    if not config["do_train"] or path is None or not os.path.isdir(path):
         return None
+    saved = checkpoints.saved_training(Path(path), config)
+    if saved is None:
+        return None
+    check_resumable(Path(path), saved, config, processes.count, processes.index)
     return Path(path)
 
 

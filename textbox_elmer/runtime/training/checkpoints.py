@@ -9,9 +9,8 @@ import os
 import shutil
 from pathlib import Path
 
-from transformers import TrainerState
-
 from textbox_elmer.runtime.config import Config
+from textbox_elmer.runtime.training.resuming import read_state
 
 logger = logging.getLogger(__name__)
 
@@ -61,26 +60,24 @@ def remove_old(run: Path, keep: int) -> None:
 
 def best_of_stopped_run(checkpoint: Path) -> Path | None:
     """Return the folder of the best weights that a training had when it saved `checkpoint`, if it is still there."""
-    step = TrainerState.load_from_json(str(checkpoint / "trainer_state.json")).best_global_step
+    step = read_state(checkpoint).best_global_step
     for folder in (checkpoint.with_name(f"checkpoint-{step}"), checkpoint.with_name(BEST)):
         if folder.is_dir():
             return folder
     return None
 
 
-def continues_run(checkpoint: Path, config: Config) -> bool:
-    """Say whether `model_path` is a checkpoint of this same training, which then goes on where it stopped.
+def saved_training(checkpoint: Path, config: Config) -> Config | None:
+    """Return the saved configuration if `model_path` is a checkpoint of this same training, to go on where it stopped.
 
-    A checkpoint of another model, dataset or pre-training task only gives its weights.
+    A checkpoint of another model, dataset or pre-training task, or of no run, only gives its weights.
     """
-    if not config["resume_training"] or not (checkpoint / "trainer_state.json").is_file():
-        return False
-    if not (checkpoint / SAVED_CONFIG).is_file():
-        return False
+    if not config["resume_training"] or not (checkpoint / SAVED_CONFIG).is_file():
+        return None
     saved = Config.load(checkpoint / SAVED_CONFIG)
-    same = all((saved[key] or default) == config[key] for key, default in IDENTITY.items())
-    if not same:
-        task = saved["pretrain_task"] or "disabled"
-        how = "fine-tuned" if task == "disabled" else f"pre-trained by {task}"
-        logger.info("%s is %s, %s on %s: taking its weights alone.", checkpoint, saved["model"], how, saved["dataset"])
-    return same
+    if all((saved[key] or default) == config[key] for key, default in IDENTITY.items()):
+        return saved
+    task = saved["pretrain_task"] or "disabled"
+    how = "fine-tuned" if task == "disabled" else f"pre-trained by {task}"
+    logger.info("%s is %s, %s on %s: taking its weights alone.", checkpoint, saved["model"], how, saved["dataset"])
+    return None

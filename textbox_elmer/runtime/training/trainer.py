@@ -35,6 +35,7 @@ from textbox_elmer.runtime.training.callbacks import (
     StopWhenWorse,
 )
 from textbox_elmer.runtime.training.optimizers import optimizer_and_arguments
+from textbox_elmer.runtime.training.resuming import OPTIMIZER, SCHEDULER, alike, check_loaded, damaged
 from textbox_elmer.runtime.training.schedule import build_schedule
 from textbox_elmer.runtime.training.selection import selects_by_loss, validation_score
 
@@ -112,6 +113,20 @@ class HostTrainer(Seq2SeqTrainer):
             )
             self._created_lr_scheduler = True
         return self.lr_scheduler
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Load them as Trainer does, and see at once whether they can go on."""
+        if checkpoint is None:
+            return
+        folder, fresh = Path(checkpoint), self.lr_scheduler.state_dict()
+        try:
+            super()._load_optimizer_and_scheduler(checkpoint)
+        except Exception as error:  # each part of torch raises its own kinds
+            raise damaged(folder / OPTIMIZER, "it belongs to another model or optimizer") from error
+        if not (self.is_deepspeed_enabled or self.is_fsdp_enabled):
+            check_loaded(self.optimizer, *self.optimizer_cls_and_kwargs, folder)
+        if not alike(self.lr_scheduler.state_dict(), fresh):
+            raise damaged(folder / SCHEDULER, "it is no schedule's")
 
     def compute_loss(
         self,
