@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -48,6 +47,7 @@ from textbox_elmer.runtime.training.pretraining import PretrainingTrainer
 from textbox_elmer.runtime.training.resuming import check_resumable
 from textbox_elmer.runtime.training.schedule import check_schedule
 from textbox_elmer.runtime.training.selection import check_selection
+from textbox_elmer.termination import deferred, saying
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +94,7 @@ def run_experiment(config: Config, command: str) -> dict[str, Any]:
     resumed = _resumed_checkpoint(config, processes)
     run = processes.from_main(make_run_folder(config) if processes.is_main else None)
     if processes.is_main:
+        checkpoints.sweep(run)
         log_to_file(run / "run.log")
         config.save(run / checkpoints.SAVED_CONFIG)
         logger.info("%s\n%s", command, format_config(config))
@@ -118,9 +119,12 @@ def run_experiment(config: Config, command: str) -> dict[str, Any]:
     if config["do_train"]:
         results["training"] = _train(trainer, resumed, run)
     if config["do_test"]:
-        results |= _test(trainer, config, job)
+        weights = run / checkpoints.BEST if config["do_train"] else config["model_path"]
+        with saying(f"the test is not done, repeat it with --do_train=False --model_path={weights}."):
+            results |= _test(trainer, config, job)
     if processes.is_main:
-        _write(results, trainer, job, run, config)
+        with deferred(f"the run had just ended, its results are in {run}."):
+            _write(results, trainer, job, run, config)
     return results
 
 
@@ -129,7 +133,7 @@ def _write(results: dict[str, Any], trainer: HostTrainer, job: Job, run: Path, c
     save_results(run, results, trainer.texts if tested else [], trainer.traces if tested else [])
     if config["max_save"] == 0:
         for path in (*checkpoints.checkpoints(run), run / checkpoints.BEST):
-            shutil.rmtree(path, ignore_errors=True)
+            checkpoints.remove(path)
     if tested:
         show_results(results, job.texts["test"].source, job.references("test"), trainer.texts)
     logger.info("Results are in %s", run)

@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 BEST = "checkpoint_best"
 SAVED_CONFIG = "config.yaml"
+STAGING = ".saving"  # where a checkpoint is written
+NEW_BEST, OLD_BEST, REMOVED = ".checkpoint_best.new", ".checkpoint_best.old", ".removed."
 # What makes two runs the same training, with the value that older runs did not write down.
 IDENTITY = {"model": None, "dataset": None, "pretrain_task": "disabled"}
 # A checkpoint's files that belong to the run rather than to the model.
@@ -24,13 +26,13 @@ RUN_FILES = ("optimizer.pt", "scheduler.pt", "scaler.pt", "trainer_state.json", 
 
 def checkpoints(run: Path) -> list[Path]:
     """Return a run's `checkpoint-<step>` folders, earliest step first."""
-    found = [path for path in run.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
+    found = [path for path in run.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdecimal()]
     return sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")))
 
 
 def publish_best(checkpoint: Path, run: Path) -> None:
     """Make `checkpoint` the run's `checkpoint_best`, by hard links where the file system has them."""
-    new, old = run / ".checkpoint_best.new", run / ".checkpoint_best.old"
+    new, old = run / NEW_BEST, run / OLD_BEST
     for leftover in (new, old):
         shutil.rmtree(leftover, ignore_errors=True)
     new.mkdir()
@@ -55,7 +57,25 @@ def remove_old(run: Path, keep: int) -> None:
     """Delete all but the latest `keep` checkpoints (a negative number keeps all); `checkpoint_best` is not counted."""
     found = checkpoints(run)
     for path in found[: max(len(found) - keep, 0)] if keep >= 0 else []:
-        shutil.rmtree(path)
+        remove(path)
+
+
+def remove(folder: Path) -> None:
+    """Delete a checkpoint, if it is there; a kill leaves nothing that looks like one, and `sweep` clears that up."""
+    hidden = folder.with_name(f"{REMOVED}{folder.name}")
+    shutil.rmtree(hidden, ignore_errors=True)
+    if folder.exists():
+        folder.rename(hidden)
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def sweep(run: Path) -> None:
+    """Clear up what a killed process left half-made or half-deleted in a run's folder that nobody else works in."""
+    if (run / OLD_BEST).is_dir() and not (run / BEST).exists():
+        # Killed between the two renames: the new one is whole.
+        (run / (NEW_BEST if (run / NEW_BEST).is_dir() else OLD_BEST)).rename(run / BEST)
+    for leftover in (run / STAGING, run / NEW_BEST, run / OLD_BEST, *run.glob(f"{REMOVED}*")):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def best_of_stopped_run(checkpoint: Path) -> Path | None:

@@ -29,15 +29,19 @@ from textbox_elmer.runtime.training import checkpoints
 from textbox_elmer.runtime.training.arguments import training_arguments
 from textbox_elmer.runtime.training.callbacks import (
     EveryNthEpoch,
+    Finished,
+    FinishFirst,
+    LeaveWhenTerminated,
     PlainProgress,
     ProgressBars,
     SaveBetweenValidations,
     StopWhenWorse,
 )
 from textbox_elmer.runtime.training.optimizers import optimizer_and_arguments
-from textbox_elmer.runtime.training.resuming import OPTIMIZER, SCHEDULER, alike, check_loaded, damaged
+from textbox_elmer.runtime.training.resuming import OPTIMIZER, SCHEDULER, alike, check_loaded, damaged, read_state
 from textbox_elmer.runtime.training.schedule import build_schedule
 from textbox_elmer.runtime.training.selection import selects_by_loss, validation_score
+from textbox_elmer.termination import Terminated, deferred
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +102,42 @@ class HostTrainer(Seq2SeqTrainer):
             self.add_callback(EveryNthEpoch(config["valid_steps"]))
         if config["stopping_steps"] and eval_dataset is not None:
             self.add_callback(StopWhenWorse(config["stopping_steps"]))
+        self.add_callback(FinishFirst(self._make_up_validation))
+        self.add_callback(LeaveWhenTerminated())
+
+    def train(self, resume_from_checkpoint: str | None = None) -> None:
+        """Train, from a checkpoint on if there is one.
+
+        Raises:
+            UserError: the training diverged, the checkpoint does not suit, or none can be saved.
+            Terminated: SIGTERM came; all that was learnt is in the checkpoint that it names.
+        """
+        self._resumed = None if resume_from_checkpoint is None else Path(resume_from_checkpoint)
+        best = self.run / checkpoints.BEST
+        with deferred(f"the training has ended: test with --do_train=False --model_path={best}."):
+            try:
+                super().train(resume_from_checkpoint=resume_from_checkpoint)
+            except Finished:
+                self.is_in_train = False
+            except Terminated:
+                raise Terminated(self._save_before_leaving()) from None
+
+    def _save_before_leaving(self) -> str:
+        """Save a checkpoint, and say what is kept."""
+        kept, begun = self.run / f"checkpoint-{self.state.global_step}", self._resumed
+        if begun is not None and read_state(begun).global_step == self.state.global_step:
+            return f"no step was made, go on with --model_path={begun}."
+        try:
+            self._save_checkpoint(self.model_wrapped, None)
+        except UserError as error:
+            return str(error)
+        return f"step {self.state.global_step} is saved, go on with --model_path={kept}."
+
+    def _make_up_validation(self) -> bool:
+        metrics = self.evaluate()
+        if self._determine_best_metric(metrics, None) and self.args.should_save:
+            checkpoints.publish_best(self._resumed, self.run)
+        return self.control.should_training_stop
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
@@ -273,7 +313,7 @@ class HostTrainer(Seq2SeqTrainer):
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Save into a hidden folder, then move the complete checkpoint into place and delete old ones."""
-        staging = self.run / ".saving"
+        staging = self.run / checkpoints.STAGING
         if not all(weight.isfinite().all() for weight in model.parameters()):
             raise UserError(self._diverged())
         try:
@@ -292,7 +332,7 @@ class HostTrainer(Seq2SeqTrainer):
                 shutil.rmtree(staging, ignore_errors=True)
 
     def _get_output_dir(self, trial: Any) -> str:
-        return str(self.run / ".saving")
+        return str(self.run / checkpoints.STAGING)
 
     def _publish(self, written: Path) -> None:
         best_step = self.state.best_global_step
@@ -304,7 +344,7 @@ class HostTrainer(Seq2SeqTrainer):
         if best_step in (None, self.state.global_step):
             checkpoints.publish_best(written, self.run)
         final = self.run / written.name
-        shutil.rmtree(final, ignore_errors=True)
+        checkpoints.remove(final)
         written.rename(final)
         keep = 2 if self.config["max_save"] is None else self.config["max_save"]
         # checkpoint_best counts as one; the latest stays in any case, for a kill may follow.
