@@ -196,7 +196,14 @@ def fine_tuning_collator(config: Config, spec: ModelSpec, tokenizer: PreTrainedT
 def _try_generation(model: PreTrainedModel, spec: ModelSpec, config: Config, ids: Dataset) -> None:
     """Generate for one source, so that unsuitable options are found before the training and not after it."""
     input_ids = torch.tensor(ids[:1]["source_ids"])
-    generate_ids(model.eval(), spec, config, input_ids, torch.ones_like(input_ids))
+    try:
+        generate_ids(model.eval(), spec, config, input_ids, torch.ones_like(input_ids))
+    except (RuntimeError, LookupError, ArithmeticError, AttributeError, AssertionError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"{spec.name} cannot write a text by these sizes and generation_kwargs ({type(error).__name__}: {reason}): "
+            "give others."
+        ) from error
 
 
 def _trackers(config: Config, run: Path) -> list[TrainerCallback]:

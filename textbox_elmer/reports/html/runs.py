@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.model.sizes import check_counts
 from textbox_elmer.reports.html.curves import Curve, read_curves
 from textbox_elmer.reports.html.scoring import Scores, score_examples
 from textbox_elmer.reports.html.tokens import Legend, canvas_length, legend_of
@@ -107,7 +108,12 @@ def _check_folder(folder: Path) -> None:
 
 def _read_config(path: Path) -> Config:
     """Read a run's configuration; somebody may have edited it, so that each value is checked again."""
-    return Config({key: check_value(key, value, str(path)) for key, value in read_yaml(path).items()})
+    values = {key: check_value(key, value, str(path)) for key, value in read_yaml(path).items()}
+    try:
+        check_counts(values, str(path))
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return Config(values)
 
 
 def _read_results(folder: Path) -> dict[str, Any]:
