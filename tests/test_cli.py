@@ -81,6 +81,16 @@ def diverged_weights(folder: Path) -> None:
     save_file(weights, path, metadata={"format": "pt"})
 
 
+def vast_weights(folder: Path) -> None:
+    path = checkpoint(folder) / "model.safetensors"
+    save_file({name: weight * 1e30 for name, weight in load_file(path).items()}, path, metadata={"format": "pt"})
+
+
+def pickled_weights(folder: Path) -> None:
+    (checkpoint(folder) / "model.safetensors").unlink()
+    torch.save({"code": Path("pwned").touch}, folder / "model" / "pytorch_model.bin")
+
+
 def no_weights(folder: Path) -> None:
     (checkpoint(folder) / "model.safetensors").unlink()
 
@@ -253,6 +263,8 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
         ["--model_path=model"],
         "The weights in 'model' are no numbers (model.decoder.layers.1.fc1.weight): its training diverged",
     ),
+    ("weights too large", vast_weights, ["--model_path=model"], "The weights in 'model' are no numbers (model."),
+    ("weights with code", pickled_weights, ["--model_path=model"], "cannot be read: it is damaged, or holds more than"),
     ("no weights", no_weights, ["--model_path=model"], "The weights in 'model' cannot be read"),
     ("no configuration", no_configuration, ["--model_path=model"], "No model configuration can be read from 'model'"),
     ("broken configuration", broken_configuration, ["--model_path=model"], "'model/config.json' is damaged: Expecting"),

@@ -1,6 +1,7 @@
 """What a run left, read for a report: what is essential must be sound, what else is missing is said."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,7 +152,7 @@ def _is_sound(results: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is int or (type(value) is float and math.isfinite(value))
 
 
 def _read_texts(path: Path) -> list[str]:
