@@ -109,6 +109,7 @@ def _check_folder(folder: Path) -> None:
 
 def _read_config(path: Path) -> Config:
     """Read a run's configuration; somebody may have edited it, so that each value is checked again."""
+    checkpoints.check_saved_config(path)
     values = {key: check_value(key, value, str(path)) for key, value in read_yaml(path).items()}
     try:
         check_counts(values, str(path))

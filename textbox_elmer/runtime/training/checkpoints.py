@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from textbox_elmer.runtime.config import Config
+from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.training.resuming import read_state
 
 logger = logging.getLogger(__name__)
@@ -85,6 +86,15 @@ def best_of_stopped_run(checkpoint: Path) -> Path | None:
         if folder.is_dir():
             return folder
     return None
+
+
+def check_saved_config(path: Path) -> None:
+    """Raise a UserError if a run's folder lacks its configuration."""
+    if not path.is_file():
+        raise UserError(
+            f"{str(path)!r} is missing, which says how the run was made: copy it from one of the run's checkpoints "
+            "(checkpoint-<step>), or run it again."
+        )
 
 
 def saved_training(checkpoint: Path, config: Config) -> Config | None:
