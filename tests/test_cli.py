@@ -83,6 +83,16 @@ def diverged_weights(folder: Path) -> None:
     save_file(weights, path, metadata={"format": "pt"})
 
 
+def vast_weights(folder: Path) -> None:
+    path = checkpoint(folder) / "model.safetensors"
+    save_file({name: weight * 1e30 for name, weight in load_file(path).items()}, path, metadata={"format": "pt"})
+
+
+def pickled_weights(folder: Path) -> None:
+    (checkpoint(folder) / "model.safetensors").unlink()
+    torch.save({"code": Path("pwned").touch}, folder / "model" / "pytorch_model.bin")
+
+
 def no_weights(folder: Path) -> None:
     (checkpoint(folder) / "model.safetensors").unlink()
 
@@ -93,6 +103,20 @@ def no_configuration(folder: Path) -> None:
 
 def broken_configuration(folder: Path) -> None:
     (checkpoint(folder) / "config.json").write_text("{")
+
+
+def configured(**changes: object) -> Callable[[Path], None]:
+    """A checkpoint whose config.json holds something else."""
+
+    def spoil(folder: Path) -> None:
+        path = checkpoint(folder) / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return spoil
+
+
+def no_mapping(folder: Path) -> None:
+    (checkpoint(folder) / "config.json").write_text("[]")
 
 
 def other_model(folder: Path) -> None:
@@ -231,6 +255,18 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
     ("no room for text", nothing, ["--src_len=4", "--prefix_prompt=Summarize this: "], "src_len=4 leaves no room"),
     ("sizes do not fit", nothing, ["--encoder_attention_heads=5"], "d_model 32 is not divisible by 5"),
     ("tiny vocabulary", nothing, ["--vocab_size=100"], "vocab_size is 100, but bytes and special tokens alone are 261"),
+    (
+        "vast vocabulary",
+        nothing,
+        ["--vocab_size=10000000000000"],
+        "vocab_size is 10000000000000, and more than 1,000,000 tokens are never learnt",
+    ),
+    ("vast width", nothing, ["--d_model=100000000"], "parameters take"),
+    ("width beyond 64 bits", nothing, ["--d_model=100000000000000000000"], "ELMER cannot be built from these sizes"),
+    ("negative width", nothing, ["--d_model=-16"], "ELMER cannot be built from these sizes"),
+    ("vast canvas", nothing, ["--max_position_embeddings=1000000000000"], "ELMER cannot be built from these sizes: it"),
+    ("deep", nothing, ["--decoder_layers=1000000000"], "decoder_layers is 1000000000 in the configuration, and no mo"),
+    ("unknown activation", nothing, ["--activation_function=gulu"], "ELMER cannot be built from these sizes"),
     ("hub without network", nothing, ["--model_path=RUCAIBox/elmer"], "No tokenizer can be read from 'RUCAIBox/elmer'"),
     ("weights missing", without_weights, ["--model_path=model"], "lacks model.decoder.layers.1.fc1.weight"),
     (
@@ -246,9 +282,28 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
         ["--model_path=model"],
         "The weights in 'model' are no numbers (model.decoder.layers.1.fc1.weight): its training diverged",
     ),
+    ("weights too large", vast_weights, ["--model_path=model"], "The weights in 'model' are no numbers (model."),
+    ("weights with code", pickled_weights, ["--model_path=model"], "cannot be read: it is damaged, or holds more than"),
     ("no weights", no_weights, ["--model_path=model"], "The weights in 'model' cannot be read"),
     ("no configuration", no_configuration, ["--model_path=model"], "No model configuration can be read from 'model'"),
-    ("broken configuration", broken_configuration, ["--model_path=model"], "can be read from 'model'"),
+    ("broken configuration", broken_configuration, ["--model_path=model"], "'model/config.json' is damaged: Expecting"),
+    ("a list for a configuration", no_mapping, ["--model_path=model"], "'model/config.json' is damaged: it is no map"),
+    (
+        "layers without end",
+        configured(decoder_layers=10**9),
+        ["--model_path=model"],
+        "decoder_layers is 1000000000 in model/config.json, and no model has more than 1,000",
+    ),
+    ("labels without end", configured(num_labels=10**9), ["--model_path=model"], "num_labels is 1000000000 in model"),
+    ("a digit too many", configured(decoder_layers=10**400), ["--model_path=model"], "decoder_layers is a number of"),
+    ("a checkpoint too wide", configured(d_model=10**8), ["--model_path=model"], "cannot be loaded by its configurat"),
+    ("words for sizes", configured(d_model="wide"), ["--model_path=model"], "d_model"),
+    (
+        "layers without end for a checkpoint",
+        sound_checkpoint,
+        ["--model_path=model", "--encoder_layers=1000000000"],
+        "encoder_layers is 1000000000 in the configuration",
+    ),
     ("another model", other_model, ["--model_path=model"], "holds a model of type 't5', but --model=ELMER loads"),
     ("a checkpoint's own code", code_beside_the_weights, ["--model_path=model"], "can be read from 'model'"),
     ("no mask token", no_mask_token, ["--model_path=model"], "has no mask token"),

@@ -17,6 +17,7 @@ from textbox_elmer.runtime.experiment import run_experiment
 from textbox_elmer.runtime.models.registry import MODELS
 from textbox_elmer.runtime.models.table import models_page, print_models
 from textbox_elmer.runtime.suggest import nearest
+from textbox_elmer.termination import STATUS, Terminated, listening
 from textbox_elmer.textbox_plugin.checkout import VARIABLE
 
 USAGE = """\
@@ -66,14 +67,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line (`sys.argv` by default) and return the exit status.
 
     0: done. 1: a fault of ours. 2: something that the user can put right, said in one sentence on stderr.
-    130: interrupted.
+    130: interrupted. 143: asked to end by SIGTERM.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     try:
         _check_unicode(arguments)
-        _dispatch([argument for argument in arguments if argument != "--debug"])
+        with listening():
+            _dispatch([argument for argument in arguments if argument != "--debug"])
         return 0
+    except Terminated as terminated:
+        message, status = f"Terminated: {terminated}", STATUS
     except BrokenPipeError:  # what reads us, `head` say, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

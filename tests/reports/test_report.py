@@ -281,7 +281,9 @@ def spoilt(place: Path, work: Path, name: str, content: str | bytes | None) -> P
         ("results.json", '{"model": "M", "dataset": "d", "decoding": {"ms_per_example": "1"}}', "does not hold"),
         ("results.json", '{"model": "M", "dataset": "d", "decoding": {"canvas_positions": 0.5}}', "does not hold"),
         ("results.json", '{"model": "M", "dataset": "d", "copied_words": "all"}', "does not hold"),
-        ("config.yaml", None, "config.yaml' cannot be read"),
+        ("results.json", '{"model": "M", "dataset": "d", "loss": NaN}', "does not hold"),
+        ("config.yaml", None, "config.yaml' is missing, which says how the run was made: copy it from one of the run"),
+        ("config.yaml", "decoder_layers: 1000000000", "decoder_layers is 1000000000 in"),
         ("config.yaml", "a: [", "config.yaml', line 1 is not valid YAML"),
         (
             "config.yaml",

@@ -113,6 +113,9 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("sizes do not fit", {"encoder_attention_heads": 5}, "d_model 16 is not divisible by 5"),
     ("beams", {"generation_kwargs": {"num_beams": 4}}, "num_beams is for decoding=beam, not for lookahead"),
     ("n-grams", {"generation_kwargs": {"no_repeat_ngram_size": 3}}, "generate() has no option no_repeat_ngram_size"),
+    ("torch gives up", {"fails": "torch"}, "stopped: it is damaged, or holds more than numbers."),
+    ("too wide", {"d_model": 10**8}, "ELMER cannot be built from these sizes: its"),
+    ("too deep", {"decoder_layers": 10**9}, "decoder_layers is 1000000000 in the configuration, and no model has mo"),
     ("TextBox gives up", {"fails": True}, "stopped: as asked for."),
 ]
 
@@ -135,6 +138,9 @@ def test_mistakes(home: Path, capsys: pytest.CaptureFixture, changes: dict[str, 
         ("valid.tgt", "one\n", "valid.src' has 10 lines but"),
         ("test.src", "", "test.src' is empty"),
         ("train.src", b"\xe9\n", "train.src' is not UTF-8 text"),
+        ("test.src", "[1]\n['a', 'b']\n", "test.src', line 2, is a list of 2 texts: write one text, in quotes if"),
+        ("train.tgt", "['a']\n", "train.tgt', line 1, is a list of 1 texts: write one text"),
+        ("valid.tgt", "['a', 'b']\n[]\n", "valid.tgt', line 2, is a list of 0 texts: write at least one text"),
     ],
 )
 def test_bad_data(home: Path, capsys: pytest.CaptureFixture, name: str, content: str | bytes, sentence: str) -> None:

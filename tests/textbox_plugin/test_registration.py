@@ -1,5 +1,6 @@
 """ELMER as a checkout finds it once it is registered: model, trainer, tokenizer, collator, configuration."""
 
+import math
 import os
 import shutil
 import sys
@@ -16,6 +17,7 @@ from textbox_elmer import ElmerForConditionalGeneration
 from textbox_elmer.errors import UserError
 from textbox_elmer.pretraining import PretrainingCollator
 from textbox_elmer.runtime.data import train_tokenizer, training_texts
+from textbox_elmer.termination import Terminated, listening
 from textbox_elmer.textbox_plugin import register
 
 SIZES = {"d_model": 16, "vocab_size": 300, "encoder_attention_heads": 2, "decoder_attention_heads": 2, **TINY_BART}
@@ -364,13 +366,87 @@ def test_a_checkpoint_of_another_training_only_gives_its_weights(tokenizer: Any,
     from textbox.utils.utils import get_trainer
 
     trainer = get_trainer("ELMER")(config(), elmer(tokenizer), None)
-    record = {"config": {"model": "ELMER", "dataset": "toy", "pretrain_task": "lplm"}}
+    record = {"config": {"model": "ELMER", "dataset": "toy", "pretrain_task": "lplm", "optimizer": "adamw"}}
     torch.save(record, tmp_path / "textbox_configuration.pt")
     trainer.resume_checkpoint(str(tmp_path))
     assert not hasattr(trainer, "resumed")
     trainer.config["do_train"] = False
     trainer.resume_checkpoint("nowhere")
-    trainer.config["do_train"] = True
-    (tmp_path / "textbox_configuration.pt").write_bytes(b"damaged")
-    with pytest.raises(UserError, match="is damaged or holds more than values; give --resume_training=False"):
+
+
+def test_a_training_goes_on_with_all_of_its_state_or_not_at_all(tokenizer: Any, tmp_path: Path) -> None:
+    from textbox.utils.utils import get_trainer
+
+    trainer = get_trainer("ELMER")(config(optimizer="adafactor"), elmer(tokenizer), None)
+    record, optimizer = tmp_path / "textbox_configuration.pt", tmp_path / "optimizer.pt"
+    for content, sentence in (
+        (b"damaged", "is damaged or holds more than values; give --resume_training=False"),
+        ({"config": 5}, "textbox_configuration.pt' is damaged or holds more"),
+        (
+            {"config": {"model": "ELMER", "dataset": "toy", "pretrain_task": None, "optimizer": "adamw"}},
+            "by another op",
+        ),
+        ({"config": {"model": "ELMER", "dataset": "toy", "pretrain_task": None, "optimizer": "adafactor"}}, "missing"),
+    ):
+        record.write_bytes(content) if isinstance(content, bytes) else torch.save(content, record)
+        with pytest.raises(UserError, match=sentence):
+            trainer.resume_checkpoint(str(tmp_path))
+    optimizer.write_bytes(record.read_bytes()[:200])
+    with pytest.raises(UserError, match=r"optimizer.pt' is damaged or holds more than values; give --resume_train"):
         trainer.resume_checkpoint(str(tmp_path))
+    record.unlink()
+    with pytest.raises(UserError, match=r"textbox_configuration.pt' is missing, without which it would not go on"):
+        trainer.resume_checkpoint(str(tmp_path))
+
+
+def test_textbox_may_end_a_training_before_an_epoch_or_a_validation(tokenizer: Any) -> None:
+    from textbox.trainer.trainer import Trainer
+
+    trainer = Trainer(config(), elmer(tokenizer), None)
+    assert math.isnan(trainer._train_epoch([], 0)["loss"])
+    assert trainer._train_epoch([], 1)["loss"] == 0
+    with pytest.raises(UserError, match="has not validated in all this training"):
+        trainer.best_valid_result  # noqa: B018
+
+
+def test_lines_of_data_are_never_evaluated(registered: Path) -> None:
+    from textbox.data import misc
+
+    assert misc.eval("'a text'") == "a text"
+    assert misc.eval("['one', 'two']") == ["one", "two"]
+    for line in ("[1]", "[__import__('os').getcwd()]", "{'a': 1}", "'"):
+        with pytest.raises((ValueError, SyntaxError)):
+            misc.eval(line)
+
+
+def test_a_training_that_diverges_says_what_is_kept(
+    tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from textbox.utils.utils import get_trainer
+
+    monkeypatch.chdir(tmp_path)
+    trainer = get_trainer("ELMER")(config(saved_dir="runs/"), elmer(tokenizer), Accelerator(cpu=True))
+    trainer.model.progress = float
+    with torch.no_grad():
+        trainer.model.model.model.decoder.layers[0].fc1.weight.fill_(torch.nan)
+    with pytest.raises(UserError, match=r"diverged at step 1 .*: no checkpoint was saved before; train with a smaller"):
+        trainer.fit(BATCH)
+    (tmp_path / "runs" / "checkpoint_epoch-3").mkdir(parents=True)
+    with pytest.raises(UserError, match="its last good checkpoint is 'runs/checkpoint_epoch-3'; train with a smaller"):
+        trainer.fit(BATCH)
+    with pytest.raises(UserError, match="The test writes nothing, for the model's weights are no numbers"):
+        trainer.evaluate(BATCH)
+
+
+def test_sigterm_saves_the_weights(tokenizer: Any, tmp_path: Path) -> None:
+    from textbox.utils.utils import get_trainer
+
+    trained = elmer(tokenizer)
+    trainer = get_trainer("ELMER")(config(saved_dir=f"{tmp_path}/", signalled=True), trained, Accelerator(cpu=True))
+    with pytest.raises(Terminated) as raised, listening():
+        trainer.fit(BATCH)
+    saved = tmp_path / "checkpoint_stopped"
+    assert str(raised.value) == f"the weights of step 1 are saved, train on from --model_path={saved}."
+    weights = load_file(saved / "model.safetensors")
+    assert torch.equal(weights["model.shared.weight"], trained.model.model.shared.weight)
+    assert [path.name for path in tmp_path.iterdir() if "checkpoint" in path.name] == ["checkpoint_stopped"]

@@ -1,12 +1,14 @@
 """Reading a checkpoint's weights, and saying in words what it lacks."""
 
 from collections.abc import Callable, Mapping
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from .configuration import ElmerConfig
+from .finite import are_numbers
 
 # Parts that a checkpoint may lack, and the field that asks for each.
 NEW_PARTS = {"links.": "alignment", "pointer.": "copy_source"}
@@ -41,8 +43,7 @@ def read_weights(
             **arguments,
         )
     except Exception as error:  # safetensors, torch and transformers each raise their own kinds for a damaged file
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise ValueError(f"The weights in {path!r} cannot be read: {reason}") from error
+        raise ValueError(f"The weights in {path!r} cannot be read: {plain_reason(error)}") from error
 
 
 def check_taken_further(path: str, found: PreTrainedConfig, wanted: ElmerConfig, trains: bool) -> None:
@@ -76,10 +77,19 @@ def check_taken_further(path: str, found: PreTrainedConfig, wanted: ElmerConfig,
 
 
 def check_finite(path: str, model: PreTrainedModel) -> None:
-    """Raise a ValueError, in one sentence, if a loaded model has weights that are no numbers."""
+    """Raise a ValueError, in one sentence, if a loaded model has weights that are no numbers, or too large to use."""
+    learnt = dict(model.named_parameters())
     for name, weight in model.state_dict().items():
-        if weight.is_floating_point() and not weight.isfinite().all():
+        if not (are_numbers([weight]) if name in learnt else weight.isfinite().all()):
             raise ValueError(f"The weights in {path!r} are no numbers ({name}): its training diverged; give another.")
+
+
+def plain_reason(error: BaseException) -> str:
+    """Return what an error says, in one line and without torch's advice to load a file whatever code it holds."""
+    reason = " ".join(str(error).split())
+    if isinstance(error, UnpicklingError) or "weights_only" in reason:
+        return "it is damaged, or holds more than numbers"
+    return reason[:300] or type(error).__name__
 
 
 def new_weights(report: Mapping[str, Any], wanted: PreTrainedConfig) -> list[str]:

@@ -20,6 +20,7 @@ from .dag import NO_VERTEX
 from .decoding import NO_LAYER, pack_left
 from .emissions import EmissionHead
 from .exits import entropy, leave_at, leave_last, leave_soft, leave_when_confident
+from .finite import check_numbers
 from .generation_options import GenerationOptions
 from .glancing import Glance
 from .inference import predict_last, predict_soft, predict_when_confident
@@ -444,6 +445,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         Raises:
             ValueError: no source, an unknown mode or decoding, a canvas longer than the model's positions, or an option
                 that means nothing to this model or to parallel decoding, which is named.
+            NoNumbersError: the weights are no numbers, or too large; told on a CPU alone.
         """
         if (inputs is None) == (input_ids is None):
             raise ValueError("generate() takes the sources once, as inputs or as input_ids.")
@@ -547,7 +549,8 @@ class ElmerForConditionalGeneration(PreTrainedModel):
     def _off_ramp(self) -> OffRamp:
         """Return the head as it is read at inference, through a screen if the model is prepared."""
         screen = None if self._preparation is None else self._preparation.screen
-        return OffRamp(self.lm_head.weight, self._bias(), screen, self.model.decoder.layer_norm)
+        norm = self.model.decoder.layer_norm
+        return OffRamp(self.lm_head.weight, self._bias(), screen, lambda states: check_numbers(norm(states)))
 
 
 class _Canvas:

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .finite import NoNumbersError
+
 BFLOAT16_ROUNDING = 2**-8
 # Words are screened in groups; padding makes their number divisible.
 GROUP = 64
@@ -26,6 +28,9 @@ class Screen:
 
     Args:
         weight: `[vocabulary, width]`, float32 or bfloat16.
+
+    Raises:
+        NoNumbersError: the weight holds what is no number, which no bound can be put on.
     """
 
     def __init__(self, weight: Tensor) -> None:
@@ -33,6 +38,8 @@ class Screen:
         coarse = weight.bfloat16()
         self.error = (weight.float() - coarse.float()).norm(dim=-1).max()
         self.longest = coarse.float().norm(dim=-1).max()
+        if not self.longest.isfinite():
+            raise NoNumbersError("The model's vocabulary holds what is no number, or too large.")
         # The last word is repeated, which changes no maximum.
         missing = -len(weight) % GROUP
         self.coarse = torch.cat([coarse, coarse[-1:].expand(missing, -1)])

@@ -7,6 +7,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import AddedToken, PreTrainedTokenizerFast
 
 TEXT = "$A"
+MOST_TOKENS = 10**6
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,15 @@ def learn_tokenizer(
     as BART's.
 
     Raises:
-        ValueError: a vocabulary too small for the 256 bytes.
+        ValueError: a vocabulary too small for the 256 bytes, or larger than any.
     """
     smallest = len(special.all()) + len(pre_tokenizers.ByteLevel.alphabet())
     if vocab_size < smallest:
         raise ValueError(f"vocab_size is {vocab_size}, but bytes and special tokens alone are {smallest}: raise it.")
+    if vocab_size > MOST_TOKENS:  # the trainer makes room for all of them at once
+        raise ValueError(
+            f"vocab_size is {vocab_size}, and more than {MOST_TOKENS:,} tokens are never learnt: lower it."
+        )
     roles: dict[str, str | AddedToken] = {f"{role}_token": token for role, token in special.roles.items()}
     learnt: dict[str, str | AddedToken] = {token: token for token in special.all()}
     if (mask := special.roles.get("mask")) is not None:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -46,8 +45,10 @@ from textbox_elmer.runtime.summary import summarize
 from textbox_elmer.runtime.training import HostTrainer, checkpoints
 from textbox_elmer.runtime.training.optimizers import optimizer_and_arguments
 from textbox_elmer.runtime.training.pretraining import PretrainingTrainer
+from textbox_elmer.runtime.training.resuming import check_resumable
 from textbox_elmer.runtime.training.schedule import check_schedule
 from textbox_elmer.runtime.training.selection import check_selection
+from textbox_elmer.termination import deferred, saying
 
 logger = logging.getLogger(__name__)
 
@@ -91,14 +92,24 @@ def run_experiment(config: Config, command: str) -> dict[str, Any]:
     if config["reproducibility"]:
         torch.backends.cudnn.deterministic = True
     job = _pretraining(config, spec, processes) if config.pretrains else _fine_tuning(config, spec, processes)
+    resumed = _resumed_checkpoint(config, processes)
     with ExitStack() as stack:
         run = processes.from_main(stack.enter_context(run_folder(config)) if processes.is_main else None)
-        return _run_in(run, config, command, spec, job, processes)
+        return _run_in(run, config, command, spec, job, processes, resumed)
 
 
-def _run_in(run: Path, config: Config, command: str, spec: ModelSpec, job: Job, processes: Processes) -> dict[str, Any]:
+def _run_in(
+    run: Path,
+    config: Config,
+    command: str,
+    spec: ModelSpec,
+    job: Job,
+    processes: Processes,
+    resumed: Path | None,
+) -> dict[str, Any]:
     """Train, validate and test into the run's folder."""
     if processes.is_main:
+        checkpoints.sweep(run)
         log_to_file(run / "run.log")
         config.save(run / checkpoints.SAVED_CONFIG)
         logger.info("%s\n%s", command, format_config(config))
@@ -121,11 +132,14 @@ def _run_in(run: Path, config: Config, command: str, spec: ModelSpec, job: Job, 
     if config.pretrains:
         results["pretrain_task"] = config["pretrain_task"]
     if config["do_train"]:
-        results["training"] = _train(trainer, config, run)
+        results["training"] = _train(trainer, resumed, run)
     if config["do_test"]:
-        results |= _test(trainer, config, job)
+        weights = run / checkpoints.BEST if config["do_train"] else config["model_path"]
+        with saying(f"the test is not done, repeat it with --do_train=False --model_path={weights}."):
+            results |= _test(trainer, config, job)
     if processes.is_main:
-        _write(results, trainer, job, run, config)
+        with deferred(f"the run had just ended, its results are in {run}."):
+            _write(results, trainer, job, run, config)
     return results
 
 
@@ -134,7 +148,7 @@ def _write(results: dict[str, Any], trainer: HostTrainer, job: Job, run: Path, c
     save_results(run, results, trainer.texts if tested else [], trainer.traces if tested else [])
     if config["max_save"] == 0:
         for path in (*checkpoints.checkpoints(run), run / checkpoints.BEST):
-            shutil.rmtree(path, ignore_errors=True)
+            checkpoints.remove(path)
     if tested:
         show_results(results, job.texts["test"].source, job.references("test"), trainer.texts)
     logger.info("Results are in %s", run)
@@ -197,7 +211,14 @@ def fine_tuning_collator(config: Config, spec: ModelSpec, tokenizer: PreTrainedT
 def _try_generation(model: PreTrainedModel, spec: ModelSpec, config: Config, ids: Dataset) -> None:
     """Generate for one source, so that unsuitable options are found before the training and not after it."""
     input_ids = torch.tensor(ids[:1]["source_ids"])
-    generate_ids(model.eval(), spec, config, input_ids, torch.ones_like(input_ids))
+    try:
+        generate_ids(model.eval(), spec, config, input_ids, torch.ones_like(input_ids))
+    except (RuntimeError, LookupError, ArithmeticError, AttributeError, AssertionError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"{spec.name} cannot write a text by these sizes and generation_kwargs ({type(error).__name__}: {reason}): "
+            "give others."
+        ) from error
 
 
 def _trackers(config: Config, run: Path) -> list[TrainerCallback]:
@@ -208,9 +229,8 @@ def _trackers(config: Config, run: Path) -> list[TrainerCallback]:
     return trackers
 
 
-def _train(trainer: HostTrainer, config: Config, run: Path) -> dict[str, Any]:
+def _train(trainer: HostTrainer, resumed: Path | None, run: Path) -> dict[str, Any]:
     """Train, or go on with a stopped training, and leave the best weights in the model."""
-    resumed = _resumed_checkpoint(config)
     if resumed is not None:
         logger.info("Continuing the training of %s", resumed)
         best = checkpoints.best_of_stopped_run(resumed)
@@ -243,10 +263,15 @@ def _best_validation(trainer: HostTrainer) -> dict[str, Any]:
     return {}
 
 
-def _resumed_checkpoint(config: Config) -> Path | None:
+def _resumed_checkpoint(config: Config, processes: Processes) -> Path | None:
+    """Return the checkpoint of this same training that `model_path` names, proved sound, if it names one."""
     path = config["model_path"]
-    if path is None or not Path(path).is_dir() or not checkpoints.continues_run(Path(path), config):
+    if not config["do_train"] or path is None or not os.path.isdir(path):
         return None
+    saved = checkpoints.saved_training(Path(path), config)
+    if saved is None:
+        return None
+    check_resumable(Path(path), saved, config, processes.count, processes.index)
     return Path(path)
 
 

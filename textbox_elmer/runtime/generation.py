@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from textbox_elmer.model.finite import NoNumbersError
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.models.registry import ModelSpec
@@ -15,6 +16,10 @@ from textbox_elmer.runtime.models.registry import ModelSpec
 LENGTHS = ("max_length", "min_length")
 EMPTY_OUTPUT = "NULL"  # what TextBox writes for a text of no words
 Values = Tensor | np.ndarray  # on the model's device, or gathered from a whole test
+
+
+class DivergedError(UserError):
+    """A model predicts no numbers."""
 
 
 class Generated(NamedTuple):
@@ -52,6 +57,7 @@ def generate_ids(
 
     Raises:
         UserError: `generation_kwargs` holds what this model's generate() does not take.
+        DivergedError: the model's predictions are no numbers.
     """
     options = _options(config)
     source_length = input_ids.shape[1] if spec.causal else 0
@@ -61,6 +67,12 @@ def generate_ids(
         options |= {"return_dict_in_generate": True, "output_scores": scored}
     try:
         output = model.generate(input_ids=input_ids, attention_mask=attention_mask, **options)
+    except NoNumbersError as error:
+        weights = "its weights" if config["model_path"] is None else f"the weights in {str(config['model_path'])!r}"
+        raise DivergedError(
+            f"{spec.name} writes no texts, for its predictions are no numbers: {weights} have diverged; give others, "
+            "trained with a smaller --learning_rate or --grad_clip."
+        ) from error
     except (ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"generation_kwargs does not suit {spec.name}: {reason}") from error

@@ -19,6 +19,7 @@ from textbox_elmer.runtime.models.building import build_model
 from textbox_elmer.runtime.models.registry import ModelSpec, find_model
 from textbox_elmer.runtime.models.special_ids import SpecialIds, special_ids
 from textbox_elmer.runtime.models.tokenizers import build_tokenizer
+from textbox_elmer.runtime.training.checkpoints import check_saved_config
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,9 @@ def run_config(saved: Path, checkpoint: str | Path, **changes: Any) -> Config:
         changes: further values that are not the run's.
 
     Raises:
-        UserError: the file is damaged or no run's.
+        UserError: the file is missing, damaged or no run's.
     """
+    check_saved_config(saved)
     changes |= {"model_path": str(checkpoint), "do_train": False}
     return resolve_config(config_file_list=[saved], config_dict=changes)
 

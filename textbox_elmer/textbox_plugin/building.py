@@ -1,10 +1,10 @@
 """ELMER as a TextBox configuration asks for it: from sizes, or from a checkpoint, whichever host made that."""
 
 import logging
+from functools import partial
 from typing import Any
 
-from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoConfig, PreTrainedTokenizerBase
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedTokenizerBase
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
@@ -16,13 +16,13 @@ from textbox_elmer.model.loading import (
     read_weights,
     weight_problems,
 )
+from textbox_elmer.model.sizes import check_counts, check_fits
 
 logger = logging.getLogger(__name__)
 
 NAME = "ELMER"
 # Fields of a model's configuration that say what the file is, not what the model is like.
 FILE_FIELDS = ("architectures", "dtype", "model_type", "transformers_version")
-SIZE_ERRORS = (ValueError, TypeError, AssertionError, ZeroDivisionError, StrictDataclassError)
 
 
 def model_fields() -> frozenset[str]:
@@ -51,9 +51,13 @@ def elmer_config(config: Any, tokenizer: PreTrainedTokenizerBase) -> ElmerConfig
     else:
         fields.pop("vocab_size", None)  # a checkpoint knows its own
     try:
+        check_counts(fields, "the configuration")
         model_config = ElmerConfig(**fields) if path is None else _read_config(str(path), fields)
-    except SIZE_ERRORS as error:
-        raise UserError(f"{NAME} cannot be built from these sizes: {_one_line(error)}") from error
+        check_fits(partial(ElmerForConditionalGeneration, model_config), bool(config["do_train"]))
+    except UserError:
+        raise
+    except Exception as error:  # every layer has its own ways to say that its sizes are none
+        raise UserError(f"{NAME} cannot be built from these sizes: {_one_line(error).removesuffix('.')}.") from error
     for key in ("src_len", "tgt_len"):
         if config[key] > model_config.max_position_embeddings:
             positions = model_config.max_position_embeddings
@@ -90,10 +94,7 @@ def build_elmer(config: Any, tokenizer: PreTrainedTokenizerBase) -> ElmerForCond
     """
     model_config = elmer_config(config, tokenizer)
     if config["model_path"] is None:
-        try:
-            return ElmerForConditionalGeneration(model_config)
-        except SIZE_ERRORS as error:
-            raise UserError(f"{NAME} cannot be built from these sizes: {_one_line(error)}") from error
+        return ElmerForConditionalGeneration(model_config)
     trains = bool(config["do_train"])
     model = load_elmer(str(config["model_path"]), model_config, trains)
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
@@ -131,9 +132,10 @@ def load_elmer(
 
 def _read_config(path: str, fields: dict[str, Any]) -> ElmerConfig:
     try:
+        check_counts(PreTrainedConfig.get_config_dict(path)[0], f"the config.json of {path!r}")
         # Said outright: unset, transformers asks on the terminal whether to run a checkpoint's own code.
         kind = AutoConfig.from_pretrained(path, trust_remote_code=False).model_type
-    except (OSError, ValueError) as error:
+    except Exception as error:  # each kind of model has its own ways to say that its configuration is none
         raise UserError(f"No model configuration can be read from {path!r}: {_one_line(error)}") from error
     if kind not in ("elmer", "bart"):
         raise UserError(f"{path!r} holds a model of type {kind!r}, but --model={NAME} loads 'elmer' or 'bart'.")

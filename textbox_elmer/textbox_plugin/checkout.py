@@ -31,7 +31,14 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "textbox/model/abstract_model.py": ("AbstractModel", "AbstractModel.generate_setting"),
     "textbox/quick_start/experiment.py": ("Experiment", "get_tokenizer", "os"),
     "textbox/quick_start/quick_start.py": ("run_textbox",),
-    "textbox/trainer/trainer.py": ("Trainer", "Trainer._train_epoch", "Trainer.resume_checkpoint"),
+    "textbox/trainer/trainer.py": (
+        "Trainer",
+        "Trainer._train_epoch",
+        "Trainer.best_valid_result",
+        "Trainer.evaluate",
+        "Trainer.fit",
+        "Trainer.resume_checkpoint",
+    ),
     "textbox/utils/dashboard.py": ("SummaryTracker", "SummaryTracker.new_experiment", "Timestamp", "EpochTracker"),
     "textbox/utils/utils.py": ("get_model", "get_tokenizer", "get_trainer"),
 }

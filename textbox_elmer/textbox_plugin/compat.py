@@ -3,9 +3,12 @@
 `bridge_libraries` comes before anything of `textbox` is imported, `bridge_textbox` after.
 """
 
+import ast
 import logging
+import math
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -45,10 +48,14 @@ def bridge_libraries() -> None:
 
 def bridge_textbox() -> None:
     """Adapt what TextBox itself does to the libraries' new rules; `textbox` must have been imported."""
+    from textbox.data import misc
     from textbox.model.abstract_model import AbstractModel
     from textbox.quick_start import experiment
+    from textbox.trainer.trainer import Trainer
     from textbox.utils.dashboard import EpochTracker, Timestamp
 
+    bridge_data_lines(misc)
+    bridge_ends_of_training(Trainer)
     bridge_generation_settings(AbstractModel)
     bridge_checkpoints(Timestamp, EpochTracker)
     bridge_wandb_command(experiment)
@@ -149,6 +156,54 @@ def bridge_rouge() -> None:
 
 def _with_words(text: str) -> str:
     return text if text.replace(".", "").strip() else NO_TEXT
+
+
+def bridge_data_lines(misc: ModuleType) -> None:
+    """TextBox evaluates each line of a data file that stands in quotes or brackets, whatever code that may be.
+
+    The module's `eval` reads literals alone; what is no text or list of texts stays the line that it is.
+    """
+    misc.eval = literal
+
+
+def literal(line: str) -> str | list[str]:
+    """Return the text or the texts that a line is a literal of.
+
+    Raises:
+        SyntaxError, ValueError, MemoryError, RecursionError: it is none.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a text may well hold "\\d"
+        value = ast.literal_eval(line)
+    texts = value if isinstance(value, list) else [value]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("This is no text.")
+    return value
+
+
+def bridge_ends_of_training(trainer: type) -> None:
+    """TextBox looks for what is not there if `max_steps` are done at an epoch's end, or if it has never validated.
+
+    It begins an epoch without a step, whose loss is none, and asks for the best of no validations.
+    """
+    train_epoch, best = trainer._train_epoch, trainer.best_valid_result
+    if hasattr(train_epoch, "__wrapped__"):
+        return
+
+    @wraps(train_epoch)
+    def _train_epoch(self: Any, *arguments: Any, **named: Any) -> dict[str, Any]:
+        return {"loss": math.nan, **train_epoch(self, *arguments, **named)}
+
+    @property
+    def best_valid_result(self: Any) -> Any:
+        if not self.valid_result_dict:
+            raise UserError(
+                "TextBox has not validated in all this training, and saves models at no other time: give fewer "
+                "--valid_steps, or --valid_strategy=epoch."
+            )
+        return best.fget(self)
+
+    trainer._train_epoch, trainer.best_valid_result = _train_epoch, best_valid_result
 
 
 def bridge_generation_settings(abstract_model: type) -> None:

@@ -5,13 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from textbox.model.abstract_model import AbstractModel
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.model.finite import NoNumbersError
 from textbox_elmer.model.glancing import glancing_ratio
+from textbox_elmer.termination import Terminated, is_terminated
 from textbox_elmer.textbox_plugin.batches import source_inputs, training_inputs
 from textbox_elmer.textbox_plugin.building import NAME, build_elmer, load_elmer
 
@@ -36,23 +38,27 @@ class ELMER(AbstractModel):
         self._try_generation()
 
     def forward(self, batch: dict[str, Any], epoch_idx: int = -1) -> Tensor:
-        """Return a batch's mean loss per token in nats, smoothed by `label_smoothing` in training only."""
+        """Return a batch's mean loss per token in nats, smoothed by `label_smoothing` in training only.
+
+        Raises:
+            NoNumbersError: the loss is no number; TextBox itself reads it at once, so that asking costs nothing.
+            Terminated: SIGTERM has come.
+        """
+        self._leave_if_terminated()
         inputs = training_inputs(batch, self.configuration.bos_token_id, self.configuration.canvas_length, self._where)
         learning = {}
         if self.training:
             ratio = glancing_ratio(self.progress(), self.config["glancing"], self.config["glancing_end"])
             learning = {"label_smoothing": self.label_smoothing, "glancing": ratio}
         loss = self.model(**inputs, **learning, return_logits=False).loss
-        if self.training and loss.device.type == "cpu" and not loss.isfinite():
-            raise UserError(
-                "The training has diverged (its loss is no number): the checkpoints saved before are good; train with "
-                "a smaller --learning_rate or --grad_clip."
-            )
+        if not loss.isfinite():
+            raise NoNumbersError("The model's loss is no number.")
         return loss
 
     @torch.no_grad()
     def generate(self, batch: dict[str, Any], accelerator: Accelerator) -> list[str]:
         """Return a text of one line for every source of a batch, those of all processes together."""
+        self._leave_if_terminated()
         self.model.prepare_for_inference()  # until the trainer calls train() again
         ids = self.model.generate(**source_inputs(batch, self._where), **self.generation_kwargs)
         ids = accelerator.pad_across_processes(ids, dim=1, pad_index=self.tokenizer.pad_token_id)
@@ -74,10 +80,17 @@ class ELMER(AbstractModel):
     def _where(self) -> torch.device:
         return self.model.device
 
+    def _leave_if_terminated(self) -> None:
+        """Raise between two steps or batches what SIGTERM asks for, unless other processes would wait for this one."""
+        if is_terminated() and PartialState().num_processes == 1:
+            raise Terminated
+
     def _try_generation(self) -> None:
         """Generate for one source, so that unsuitable options are found before the training and not after it."""
         try:
             self.model.generate(torch.tensor([[self.configuration.eos_token_id]]), **self.generation_kwargs)
+        except NoNumbersError as error:
+            raise UserError(f"{str(error).removesuffix('.')}: give other sizes or another --model_path.") from error
         except (ValueError, TypeError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"generation_kwargs does not suit {NAME}: {reason}") from error

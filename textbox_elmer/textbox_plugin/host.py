@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import wraps
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import yaml
@@ -15,6 +16,8 @@ from transformers import logging
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import held
+from textbox_elmer.model.loading import plain_reason
+from textbox_elmer.termination import saying
 from textbox_elmer.textbox_plugin.checkout import find_checkout
 from textbox_elmer.textbox_plugin.preflight import check_experiment
 from textbox_elmer.textbox_plugin.registration import register
@@ -24,8 +27,8 @@ READ_PATHS = ("model_path", "tokenizer_path", "config_path", "data_path")
 SET_OR_NOT = ("model", "dataset", "model_path", "filename", "saved_dir", "wandb")
 # What TextBox and the libraries under it raise for a path, a name or a value that does not suit.
 USER_MISTAKES = (
-    *(OSError, ValueError, LookupError, ArithmeticError, AssertionError, ImportError),
-    yaml.YAMLError,
+    *(OSError, ValueError, LookupError, ArithmeticError, AssertionError, ImportError, TypeError, RuntimeError),
+    *(EOFError, UnpicklingError, yaml.YAMLError),
 )
 
 
@@ -65,10 +68,13 @@ def _experiment(home: Path, files: list[str]) -> None:
     try:
         config = _resolve(Config, files)
         check_experiment(config, home)
-        with _holding(config):
+        goes_on = "TextBox has stopped, what it saved is in its saved_dir: go on with --model_path=<a checkpoint>."
+        with _holding(config), saying(goes_on):
             run_textbox(None, None, files, {})
     except USER_MISTAKES as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = plain_reason(error)
+        if isinstance(error, LookupError | TypeError):  # whose words alone say little
+            reason = f"{type(error).__name__}: {reason}"
         raise UserError(f"TextBox in {str(home)!r} stopped: {reason.removesuffix('.')}.") from error
     finally:
         dashboard.SummaryTracker.new_experiment = theirs

@@ -1,7 +1,7 @@
 """What can be found wrong with an experiment before TextBox begins, each in one sentence that names what to change."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.textbox_plugin.building import NAME
+from textbox_elmer.textbox_plugin.compat import literal
 
 # Efficient methods whose code is in TextBox's fork of transformers.
 FORKED = frozenset({"adapter", "lora", "p-tuning-v2", "prefix-tuning"})
@@ -81,7 +82,7 @@ def _check_data(config: Any) -> None:
             path = Path(config["data_path"], f"{split}.{kind}")
             try:
                 with path.open(encoding="utf-8") as file:
-                    lines[path] = sum(1 for _ in file)
+                    lines[path] = _check_lines(file, path, one_each=kind == "src" or split == "train")
             except OSError as error:
                 raise UserError(
                     f"{str(path.absolute())!r} cannot be read ({error.strerror}): put the dataset there, or give "
@@ -94,6 +95,28 @@ def _check_data(config: Any) -> None:
         if len(set(lines.values())) > 1:
             counts = " but ".join(f"{str(path.absolute())!r} has {count} lines" for path, count in lines.items())
             raise UserError(f"{counts}: line n of one must belong to line n of the other.")
+
+
+def _check_lines(lines: Iterable[str], path: Path, one_each: bool) -> int:
+    """Count a data file's lines; raise a UserError where TextBox, which reads lists, would find no text in one.
+
+    Args:
+        one_each: whether several texts are none either.
+    """
+    number = 0
+    for number, line in enumerate(lines, start=1):
+        if not line.lstrip().startswith("["):
+            continue
+        try:
+            texts = literal(line.strip())
+        except (SyntaxError, ValueError, MemoryError, RecursionError):
+            continue  # it stays the text that it is
+        if isinstance(texts, list) and (one_each or not texts):
+            wanted = "one text, in quotes if it begins with a bracket" if one_each else "at least one text"
+            raise UserError(
+                f"{str(path.absolute())!r}, line {number}, is a list of {len(texts)} texts: write {wanted}."
+            )
+    return number
 
 
 def _missing_for_metrics(config: Any) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import math
 import os
 import shutil
+from collections.abc import Mapping
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,13 @@ import torch
 from textbox.trainer.trainer import Trainer
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.model.finite import NoNumbersError
+from textbox_elmer.termination import Terminated, deferred
 from textbox_elmer.textbox_plugin.elmer import ELMER
 
-CHECKPOINT = "textbox_configuration.pt"
+CHECKPOINT, OPTIMIZER = "textbox_configuration.pt", "optimizer.pt"
+SAVED = "checkpoint_epoch-"  # what the folder of a validation's model begins with
+STOPPED = "checkpoint_stopped"
 # What makes two runs the same training.
 IDENTITY = ("model", "dataset", "pretrain_task")
 
@@ -34,25 +39,79 @@ class ELMERTrainer(Trainer):
         self._steps = self.config["max_steps"] or self.epochs * math.ceil(len(train_data) / self.accumulation_steps)
         return super()._train_epoch(train_data, epoch_idx, valid_data)
 
+    def fit(self, *arguments: Any, **named: Any) -> dict[str, Any]:
+        """Train as TextBox does, and say so where the training diverges or SIGTERM ends it.
+
+        Raises:
+            UserError: the loss or the weights are no numbers.
+            Terminated: SIGTERM came; it names where the weights are.
+        """
+        with deferred(f"the training has ended, and its models are in {self.saved_dir}."):
+            try:
+                return super().fit(*arguments, **named)
+            except NoNumbersError as error:
+                saved = sorted(Path(self.saved_dir).glob(f"{SAVED}*"), key=os.path.getmtime)
+                kept = f"its last good checkpoint is {str(saved[-1])!r}" if saved else "no checkpoint was saved before"
+                raise UserError(
+                    f"The training has diverged at step {self.timestamp.train_step} (its loss or weights are no "
+                    f"numbers): {kept}; train with a smaller --learning_rate or --grad_clip."
+                ) from error
+            except Terminated:
+                raise Terminated(self._save_weights()) from None
+
+    def evaluate(self, *arguments: Any, **named: Any) -> dict[str, Any] | None:
+        """Validate or test as TextBox does.
+
+        Raises:
+            UserError: in a test, the weights are no numbers.
+        """
+        try:
+            return super().evaluate(*arguments, **named)
+        except NoNumbersError as error:
+            if named.get("is_valid"):
+                raise  # a matter of the training
+            raise UserError("The test writes nothing, for the model's weights are no numbers: give others.") from error
+
+    def _save_weights(self) -> str:
+        """Save what was learnt since the last validation, and say where it is.
+
+        TextBox goes on with a training only from an epoch's end, so this is a checkpoint of weights alone.
+        """
+        folder = Path(self.saved_dir) / STOPPED
+        aside = folder.with_name(f".{STOPPED}.new")
+        shutil.rmtree(aside, ignore_errors=True)
+        self.accelerator.unwrap_model(self.model).save_pretrained(aside)
+        shutil.rmtree(folder, ignore_errors=True)
+        aside.rename(folder)
+        return f"the weights of step {self.timestamp.train_step} are saved, train on from --model_path={folder}."
+
     def resume_checkpoint(self, resume_dir: str) -> None:
         """Go on with the training that saved a checkpoint; one of another training only gives its weights.
 
         Raises:
-            UserError: the checkpoint's record of the training is damaged or holds more than values.
+            UserError: the checkpoint lacks the record of its training or the optimizer's state, one is damaged or holds
+                more than values, or another optimizer is asked for.
         """
         if not self.config["do_train"]:
             return
+        record = _load(resume_dir, CHECKPOINT)
         try:
-            saved = torch.load(Path(resume_dir) / CHECKPOINT, map_location="cpu", weights_only=True)["config"]
-        except Exception as error:  # zip, pickle and torch each raise their own kinds for a damaged file
-            raise UserError(
-                f"The training cannot be resumed: {str(Path(resume_dir) / CHECKPOINT)!r} is damaged or holds more than "
-                "values; give --resume_training=False to take the weights alone."
-            ) from error
+            saved = {key: record["config"][key] for key in (*IDENTITY, "optimizer")}
+        except Exception as error:  # whatever a record that is none answers
+            raise _damaged(resume_dir, CHECKPOINT) from error
         if any(saved[key] != self.config[key] for key in IDENTITY):
             self.logger.info(f"{resume_dir} is of another training: taking its weights alone.")
             return
-        super().resume_checkpoint(resume_dir)
+        if str(saved["optimizer"]).lower() != self.config["optimizer"]:
+            raise UserError(
+                f"The training of {resume_dir!r} cannot be resumed by another optimizer: give "
+                f"--optimizer={saved['optimizer']}, or --resume_training=False to take the weights alone."
+            )
+        _load(resume_dir, OPTIMIZER)
+        try:
+            super().resume_checkpoint(resume_dir)
+        except Exception as error:  # torch and TextBox each raise their own kinds for what does not suit
+            raise _damaged(resume_dir, f"{CHECKPOINT} or {OPTIMIZER}") from error
         # TextBox takes the running time for that of the best, which so would always be the latest.
         self._summary_tracker.best_valid_timestamp = copy(self.timestamp)
         self._keep_as_best(Path(resume_dir).resolve())
@@ -65,3 +124,26 @@ class ELMERTrainer(Trainer):
         kept = best.with_name(f"checkpoint_epoch-{self.timestamp.valid_epoch}").absolute()
         shutil.copytree(checkpoint, kept, dirs_exist_ok=True)
         best.symlink_to(kept)
+
+
+def _load(checkpoint: str, name: str) -> Mapping[str, Any]:
+    path = Path(checkpoint) / name
+    if not path.is_file():
+        raise UserError(
+            f"The training cannot be resumed, for {str(path)!r} is missing, without which it would not go on as it "
+            "was: give another --model_path, or --resume_training=False to take the weights alone."
+        )
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # zip, pickle and torch each raise their own kinds for a damaged file
+        raise _damaged(checkpoint, name) from error
+    if not isinstance(found, Mapping):
+        raise _damaged(checkpoint, name)
+    return found
+
+
+def _damaged(checkpoint: str, name: str) -> UserError:
+    return UserError(
+        f"The training cannot be resumed: {str(Path(checkpoint) / name)!r} is damaged or holds more than values; give "
+        "--resume_training=False to take the weights alone."
+    )

@@ -22,6 +22,12 @@ MISTAKES = [
     ),
     ("XLM-RoBERTa", {"max_position_embeddings": 25}, "but the model has 23 positions"),
     ("GPT-Neo", {"num_layers": 3}, "GPT-Neo cannot be built from these sizes"),
+    ("T5", {"num_layers": 1}, "its decoder has 2 layers and its encoder 1, which may not be fewer: give num_decoder_l"),
+    ("T5", {"d_model": 10**8}, "T5 cannot be built from these sizes: its"),
+    ("GPT-2", {"n_embd": 10**8}, "GPT-2 cannot be built from these sizes: its"),
+    ("BERT2BERT", {"hidden_size": 10**8}, "BERT2BERT cannot be built from these sizes: its"),
+    ("PEGASUS", {"max_position_embeddings": 10**12}, "PEGASUS cannot be built from these sizes: its"),
+    ("GPT-2", {"n_layer": 10**9}, "n_layer is 1000000000 in the configuration, and no model has more than 1,000"),
     ("OPT", {"pretrain_task": "denoising"}, "OPT has no encoder to read it with: give an encoder-decoder model"),
     ("mBART", {"src_lang": None}, "mBART tells languages by their codes, and src_lang is not given: give --src_lang="),
     (

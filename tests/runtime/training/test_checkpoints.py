@@ -1,10 +1,11 @@
 """What a run keeps of its checkpoints."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from textbox_elmer.runtime.training.checkpoints import BEST, checkpoints, publish_best, remove_old
+from textbox_elmer.runtime.training.checkpoints import BEST, checkpoints, publish_best, remove_old, sweep
 
 
 @pytest.fixture
@@ -39,3 +40,46 @@ def test_best_holds_the_model_and_not_the_training(run: Path) -> None:
             name: f"{name} of {step}" for name in ("model.safetensors", "config.json", "tokenizer.json")
         }
     assert not list(run.glob(".checkpoint_best*"))
+
+
+def killed(*arguments: object, **named: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_removal_that_is_killed_leaves_no_half_checkpoint(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half(folder: Path, **named: object) -> None:
+        if folder.exists():
+            (folder / "model.safetensors").unlink()
+            killed()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", half)
+        with pytest.raises(KeyboardInterrupt):
+            remove_old(run, 1)
+    assert all((path / "model.safetensors").exists() for path in run.glob("checkpoint-[0-9]*"))
+    sweep(run)
+    assert not list(run.glob(".*"))
+    assert [path.name for path in checkpoints(run)] == ["checkpoint-10", "checkpoint-100"]
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_a_best_checkpoint_survives_a_kill_while_it_changes(
+    run: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    publish_best(run / "checkpoint-5", run)
+    rename, left = Path.rename, [renames]
+
+    def until_killed(path: Path, target: Path) -> None:
+        if not left[0]:
+            killed()
+        left[0] -= 1
+        rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", until_killed)
+        patch.setattr(shutil, "rmtree", lambda folder, **named: folder.exists() and killed())
+        with pytest.raises(KeyboardInterrupt):
+            publish_best(run / "checkpoint-10", run)
+    sweep(run)
+    assert (run / BEST / "model.safetensors").read_text() == f"model.safetensors of {5 if renames == 0 else 10}"
+    assert not list(run.glob(".*"))

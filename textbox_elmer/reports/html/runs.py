@@ -1,11 +1,13 @@
 """What a run left, read for a report: what is essential must be sound, what else is missing is said."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.model.sizes import check_counts
 from textbox_elmer.reports.html.curves import Curve, read_curves
 from textbox_elmer.reports.html.scoring import Scores, score_examples
 from textbox_elmer.reports.html.tokens import Legend, canvas_length, legend_of
@@ -107,7 +109,13 @@ def _check_folder(folder: Path) -> None:
 
 def _read_config(path: Path) -> Config:
     """Read a run's configuration; somebody may have edited it, so that each value is checked again."""
-    return Config({key: check_value(key, value, str(path)) for key, value in read_yaml(path).items()})
+    checkpoints.check_saved_config(path)
+    values = {key: check_value(key, value, str(path)) for key, value in read_yaml(path).items()}
+    try:
+        check_counts(values, str(path))
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return Config(values)
 
 
 def _read_results(folder: Path) -> dict[str, Any]:
@@ -145,7 +153,7 @@ def _is_sound(results: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is int or (type(value) is float and math.isfinite(value))
 
 
 def _read_texts(path: Path) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from textbox_elmer.model.sizes import check_config_file
 from textbox_elmer.pretraining.vocabulary import BART_LIKE, SpecialTokens, learn_tokenizer
 from textbox_elmer.runtime.data.cache import cached, content_key
 from textbox_elmer.runtime.data.folder import load_split
@@ -62,6 +63,12 @@ def load_tokenizer(name_or_path: str, **tokenizer_kwargs: Any) -> PreTrainedToke
         raise UserError(
             "tokenizer_kwargs must not set trust_remote_code: code that comes with a tokenizer is never run."
         )
+    if os.path.isfile(configuration := os.path.join(name_or_path, "config.json")):
+        # The tokenizer's class may depend on it, and would be blamed for it.
+        try:
+            check_config_file(Path(configuration))
+        except ValueError as error:
+            raise UserError(str(error)) from error
     try:
         return _read(name_or_path, **tokenizer_kwargs, **hub_arguments(name_or_path))
     except Exception as error:  # the Rust library raises plain Exception for a damaged file

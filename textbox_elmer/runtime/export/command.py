@@ -9,6 +9,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from textbox_elmer.model import ElmerForConditionalGeneration
+from textbox_elmer.model.finite import NoNumbersError
 from textbox_elmer.runtime.catalog.known import APIDOC
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.export.check import Comparison, Sources, compare, dataset_sources, decodings, made_up_sources
@@ -177,7 +178,10 @@ def _export_canvas(
 
 
 def _check(model: ElmerForConditionalGeneration, exported: OnnxElmer, path: Path, sources: Sources) -> Comparison:
-    found = compare(model, exported, sources)
+    try:
+        found = compare(model, exported, sources)
+    except NoNumbersError as error:
+        raise UserError(f"{str(error).removesuffix('.')}: its training has diverged, export another.") from error
     ways = [way for way in decodings(model.config) if way is not None]
     under = f" under {', '.join(ways)}" if ways else ""
     print(

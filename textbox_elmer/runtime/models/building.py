@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     PreTrainedConfig,
@@ -24,6 +25,7 @@ from textbox_elmer.model.loading import (
     read_weights,
     weight_problems,
 )
+from textbox_elmer.model.sizes import check_counts, check_fits
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.hub import hub_arguments
@@ -86,15 +88,38 @@ def _from_scratch(
     # Marian counts its decoder's vocabulary apart.
     fields |= {name: len(tokenizer) for name in spec.config_fields() if name.endswith("vocab_size")}
     try:
+        check_counts(fields, "the configuration")
         if config["config_path"] is not None:
             model_config = _read_config(spec, config["config_path"], fields)
         elif spec.half:
             model_config = pairs.new_config(spec.half, fields)
         else:
             model_config = AutoConfig.for_model(spec.model_type, **fields)
-        return _auto_class(spec).from_config(model_config)
-    except (ValueError, TypeError, AssertionError, ZeroDivisionError, StrictDataclassError) as error:
-        raise UserError(f"{spec.name} cannot be built from these sizes: {_one_line(error)}") from error
+        _check_layers(model_config)
+        build = partial(_auto_class(spec).from_config, model_config)
+        check_fits(build, _trains(config))
+        return build()
+    except UserError:
+        raise
+    except Exception as error:  # every model has its own ways to say that its sizes are none
+        raise UserError(
+            f"{spec.name} cannot be built from these sizes: {_one_line(error).removesuffix('.')}."
+        ) from error
+
+
+def _trains(config: Config) -> bool:
+    return bool(config["do_train"]) or config.pretrains
+
+
+def _check_layers(model_config: PreTrainedConfig) -> None:
+    """Raise a ValueError for a decoder deeper than T5's kind can generate with."""
+    encoder, decoder = (getattr(model_config, name, None) for name in ("num_layers", "num_decoder_layers"))
+    if isinstance(encoder, int) and isinstance(decoder, int) and decoder > encoder:
+        # In transformers the cache of generate() has as many layers as the encoder.
+        raise ValueError(
+            f"its decoder has {decoder} layers and its encoder {encoder}, which may not be fewer: give "
+            f"num_decoder_layers={encoder} or a larger num_layers"
+        )
 
 
 def _auto_class(spec: ModelSpec) -> type:
@@ -127,9 +152,10 @@ def checkpoint_config(path: str) -> PreTrainedConfig:
         UserError: there is none, or it is damaged.
     """
     try:
+        check_counts(PreTrainedConfig.get_config_dict(path, **hub_arguments(path))[0], f"the config.json of {path!r}")
         # Said outright: unset, transformers asks on the terminal whether to run a checkpoint's own code.
         return AutoConfig.from_pretrained(path, trust_remote_code=False, **hub_arguments(path))
-    except (OSError, ValueError) as error:
+    except Exception as error:  # each kind of model has its own ways to say that its configuration is none
         raise UserError(
             f"No model configuration can be read from {path!r}: it is no folder with a valid config.json, and the hub "
             f"offers or answers nothing by that name ({_one_line(error)}). Give a local folder, or connect first."
@@ -138,6 +164,10 @@ def checkpoint_config(path: str) -> PreTrainedConfig:
 
 def _read_config(spec: ModelSpec, path: str, fields: Mapping[str, Any]) -> PreTrainedConfig:
     """Read a checkpoint's configuration and set `fields` in it."""
+    try:
+        check_counts(fields, "the configuration")
+    except ValueError as error:
+        raise UserError(str(error)) from error
     found = checkpoint_config(path)
     accepted = (spec.model_type, "bart") if spec.parallel else (spec.model_type, *filter(None, [spec.half]))
     if found.model_type not in accepted:
@@ -150,7 +180,7 @@ def _read_config(spec: ModelSpec, path: str, fields: Mapping[str, Any]) -> PreTr
     config_class = ElmerConfig if spec.parallel else type(found)
     try:
         return config_class.from_pretrained(path, **fields, **hub_arguments(path))
-    except (ValueError, TypeError, StrictDataclassError) as error:
+    except Exception as error:  # as above
         raise UserError(f"The configuration of {path!r} does not take these values: {_one_line(error)}") from error
 
 
@@ -161,8 +191,7 @@ def _from_pretrained(
     fields = wanted | _canvas_fields(spec, config, tokenizer)
     # A saved configuration names the vocabulary that was asked for; the checkpoint knows the one that it got.
     fields.pop("vocab_size", None)
-    trains = bool(config["do_train"]) or config.pretrains
-    model = load_pretrained(spec, path, config["config_path"] or path, fields, trains)
+    model = load_pretrained(spec, path, config["config_path"] or path, fields, _trains(config))
     vocabulary = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > vocabulary:
         logger.info("The tokenizer has %d tokens, the checkpoint %d: adding rows.", len(tokenizer), vocabulary)
@@ -190,6 +219,14 @@ def load_pretrained(
     if spec.parallel:
         _check_taken_further(path, model_config, trains)
     model_class = ElmerForConditionalGeneration if spec.parallel else _auto_class(spec)
+    auto = AutoModel if model_config.model_type == spec.half else _auto_class(spec)
+    try:
+        _check_layers(model_config)
+        check_fits(partial(auto.from_config, model_config), trains)
+    except Exception as error:
+        raise UserError(
+            f"{path!r} cannot be loaded by its configuration: {_one_line(error).removesuffix('.')}."
+        ) from error
     load = pairs.from_halves if model_config.model_type == spec.half else model_class.from_pretrained
     trust = {} if spec.parallel else {"trust_remote_code": False}
     try:

@@ -2,10 +2,13 @@
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, gather_object
 from transformers import ProgressCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from textbox_elmer.termination import Terminated, is_terminated
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +67,63 @@ class SaveBetweenValidations(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self.saved_at = time.monotonic()
+
+
+class LeaveWhenTerminated(TrainerCallback):
+    """Leave the training after SIGTERM, where a checkpoint continues to the same weights; add it after all others.
+
+    That is between two steps, or amid a validation: one that is due is begun, and made up for on going on
+    (`FinishFirst`).
+    """
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        # What an epoch's end asks for is said only there, and at the training's end nothing is left to save.
+        if (state.epoch or 0) % 1 > 0 and not control.should_training_stop:
+            self._leave_unless_validated(args, state, control)
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._leave_unless_validated(args, state, control)
+
+    def on_prediction_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if args.world_size == 1 and is_terminated():
+            raise Terminated
+
+    def _leave_unless_validated(self, args: TrainingArguments, state: TrainerState, control: TrainerControl) -> None:
+        if control.should_evaluate:
+            return
+        ends = is_terminated()
+        if args.world_size > 1:  # none may leave alone
+            ends = state.global_step % STEPS_BETWEEN_QUESTIONS == 0 and any(gather_object([ends]))
+        if ends:
+            raise Terminated
+
+
+class Finished(Exception):
+    """A training that is resumed has no step left."""
+
+
+class FinishFirst(TrainerCallback):
+    """Make up for a validation that was left, before a training goes on, and do no step beyond the last.
+
+    Args:
+        validate: validates, and keeps the weights if they are the best; tells whether they are the last, too.
+    """
+
+    def __init__(self, validate: Callable[[], bool]) -> None:
+        self.validate = validate
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        # Trainer saves its switches and does not set them again. Saved after a validation, they ask for none.
+        asked = state.stateful_callbacks.get("TrainerControl", {}).get("args", {}).get("should_evaluate", False)
+        stops = asked and args.eval_strategy != "no" and self.validate()
+        if stops or state.global_step >= state.max_steps:
+            raise Finished
 
 
 class ProgressBars(ProgressCallback):

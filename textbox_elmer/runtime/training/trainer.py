@@ -15,13 +15,14 @@ from transformers import EvalPrediction, PreTrainedModel, PreTrainedTokenizerBas
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import EvalLoopOutput
 
+from textbox_elmer.model.finite import NoNumbersError, are_numbers
 from textbox_elmer.model.glancing import glancing_ratio
 from textbox_elmer.model.losses import mean_loss, token_count, token_losses
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.data.collator import prompts
 from textbox_elmer.runtime.data.tokenization import source_lengths
 from textbox_elmer.runtime.errors import UserError
-from textbox_elmer.runtime.generation import Generated, decode_texts, generate_ids, prepared
+from textbox_elmer.runtime.generation import DivergedError, Generated, decode_texts, generate_ids, prepared
 from textbox_elmer.runtime.metrics import evaluate
 from textbox_elmer.runtime.models.registry import ModelSpec
 from textbox_elmer.runtime.traces import make_traces
@@ -29,14 +30,19 @@ from textbox_elmer.runtime.training import checkpoints
 from textbox_elmer.runtime.training.arguments import training_arguments
 from textbox_elmer.runtime.training.callbacks import (
     EveryNthEpoch,
+    Finished,
+    FinishFirst,
+    LeaveWhenTerminated,
     PlainProgress,
     ProgressBars,
     SaveBetweenValidations,
     StopWhenWorse,
 )
 from textbox_elmer.runtime.training.optimizers import optimizer_and_arguments
+from textbox_elmer.runtime.training.resuming import OPTIMIZER, SCHEDULER, alike, check_loaded, damaged, read_state
 from textbox_elmer.runtime.training.schedule import build_schedule
 from textbox_elmer.runtime.training.selection import selects_by_loss, validation_score
+from textbox_elmer.termination import Terminated, deferred
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +103,42 @@ class HostTrainer(Seq2SeqTrainer):
             self.add_callback(EveryNthEpoch(config["valid_steps"]))
         if config["stopping_steps"] and eval_dataset is not None:
             self.add_callback(StopWhenWorse(config["stopping_steps"]))
+        self.add_callback(FinishFirst(self._make_up_validation))
+        self.add_callback(LeaveWhenTerminated())
+
+    def train(self, resume_from_checkpoint: str | None = None) -> None:
+        """Train, from a checkpoint on if there is one.
+
+        Raises:
+            UserError: the training diverged, the checkpoint does not suit, or none can be saved.
+            Terminated: SIGTERM came; all that was learnt is in the checkpoint that it names.
+        """
+        self._resumed = None if resume_from_checkpoint is None else Path(resume_from_checkpoint)
+        best = self.run / checkpoints.BEST
+        with deferred(f"the training has ended: test with --do_train=False --model_path={best}."):
+            try:
+                super().train(resume_from_checkpoint=resume_from_checkpoint)
+            except Finished:
+                self.is_in_train = False
+            except Terminated:
+                raise Terminated(self._save_before_leaving()) from None
+
+    def _save_before_leaving(self) -> str:
+        """Save a checkpoint, and say what is kept."""
+        kept, begun = self.run / f"checkpoint-{self.state.global_step}", self._resumed
+        if begun is not None and read_state(begun).global_step == self.state.global_step:
+            return f"no step was made, go on with --model_path={begun}."
+        try:
+            self._save_checkpoint(self.model_wrapped, None)
+        except UserError as error:
+            return str(error)
+        return f"step {self.state.global_step} is saved, go on with --model_path={kept}."
+
+    def _make_up_validation(self) -> bool:
+        metrics = self.evaluate()
+        if self._determine_best_metric(metrics, None) and self.args.should_save:
+            checkpoints.publish_best(self._resumed, self.run)
+        return self.control.should_training_stop
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
@@ -113,6 +155,20 @@ class HostTrainer(Seq2SeqTrainer):
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Load them as Trainer does, and see at once whether they can go on."""
+        if checkpoint is None:
+            return
+        folder, fresh = Path(checkpoint), self.lr_scheduler.state_dict()
+        try:
+            super()._load_optimizer_and_scheduler(checkpoint)
+        except Exception as error:  # each part of torch raises its own kinds
+            raise damaged(folder / OPTIMIZER, "it belongs to another model or optimizer") from error
+        if not (self.is_deepspeed_enabled or self.is_fsdp_enabled):
+            check_loaded(self.optimizer, *self.optimizer_cls_and_kwargs, folder)
+        if not alike(self.lr_scheduler.state_dict(), fresh):
+            raise damaged(folder / SCHEDULER, "it is no schedule's")
+
     def compute_loss(
         self,
         model: nn.Module,
@@ -125,42 +181,52 @@ class HostTrainer(Seq2SeqTrainer):
         In training it is the batch's share of the mean over all tokens of an optimizer step, those of other devices and
         of other accumulated batches included, so that neither changes what is learnt.
         """
-        smoothing = (self.config["label_smoothing"] or 0.0) if model.training else 0.0
-        if self.spec.parallel:
-            shown = self._glancing() if model.training else 0.0
-            outputs = model(**inputs, label_smoothing=smoothing, glancing=shown, return_logits=False)
-            loss = outputs.loss
-        elif self.spec.causal:
-            outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
-            labels = inputs["labels"][:, 1:]  # each token predicts the next
-            loss = mean_loss(token_losses(outputs.logits[:, :-1], labels, smoothing), labels)
-        else:
-            outputs = model(**inputs)
-            loss = mean_loss(token_losses(outputs.logits, inputs["labels"], smoothing), inputs["labels"])
-        if model.training:
-            self._check_loss(loss)
+        try:
+            outputs, loss = self._run(model, inputs)
+        except NoNumbersError as error:
+            raise UserError(self._diverged(model.training)) from error
+        self._check_loss(loss, model.training)
         if model.training and num_items_in_batch is not None:
             # Processes average their gradients, so each multiplies by their number first.
             share = token_count(inputs["labels"]) * self.accelerator.num_processes / num_items_in_batch
             loss = loss * share
         return (loss, outputs) if return_outputs else loss
 
+    def _run(self, model: nn.Module, inputs: dict[str, Tensor]) -> tuple[Any, Tensor]:
+        """Return what a model makes of a batch, and its mean loss per token."""
+        smoothing = (self.config["label_smoothing"] or 0.0) if model.training else 0.0
+        if self.spec.parallel:
+            shown = self._glancing() if model.training else 0.0
+            outputs = model(**inputs, label_smoothing=smoothing, glancing=shown, return_logits=False)
+            return outputs, outputs.loss
+        if self.spec.causal:
+            outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+            labels = inputs["labels"][:, 1:]  # each token predicts the next
+            return outputs, mean_loss(token_losses(outputs.logits[:, :-1], labels, smoothing), labels)
+        outputs = model(**inputs)
+        return outputs, mean_loss(token_losses(outputs.logits, inputs["labels"], smoothing), inputs["labels"])
+
     def _glancing(self) -> float:
         """Return the share of its wrong tokens that a parallel model is shown at this step."""
         progress = self.state.global_step / max(self.state.max_steps, 1)
         return glancing_ratio(progress, self.config["glancing"], self.config["glancing_end"])
 
-    def _check_loss(self, loss: Tensor) -> None:
-        """Stop a training whose loss is no number; on a GPU, which would have to wait, at every logging step alone."""
-        asks = loss.device.type == "cpu" or self.state.global_step % self.args.logging_steps == 0
+    def _check_loss(self, loss: Tensor, learns: bool) -> None:
+        """Stop where a loss is no number; a GPU, which would have to wait, is asked at logging steps and in tests."""
+        asks = not learns or loss.device.type == "cpu" or self.state.global_step % self.args.logging_steps == 0
         if asks and not loss.isfinite():
-            raise UserError(self._diverged())
+            raise UserError(self._diverged(learns))
 
-    def _diverged(self) -> str:
+    def _diverged(self, learns: bool) -> str:
+        """Say that the loss or the weights are no numbers, at the step that is being made or after the last one."""
+        if not self.is_in_train:
+            tested = self.config["model_path"] or self.run / checkpoints.BEST
+            return f"The test has a loss that is no number: the weights in {str(tested)!r} have diverged; give others."
         last = checkpoints.checkpoints(self.run)
         kept = f"its last good checkpoint is {str(last[-1])!r}" if last else "no checkpoint was saved before"
+        step = self.state.global_step + learns
         return (
-            f"The training has diverged at step {self.state.global_step + 1} (its loss or weights are no numbers): "
+            f"The training has diverged at step {step} (its loss or weights are no numbers): "
             f"{kept}; train with a smaller --learning_rate or --grad_clip."
         )
 
@@ -238,8 +304,11 @@ class HostTrainer(Seq2SeqTrainer):
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
         """Gather what several processes generated, without the examples that only filled up their last batch."""
         self.gather_function = self.accelerator.gather_for_metrics
-        with prepared(self.accelerator.unwrap_model(self.model), self.spec):
-            return super().evaluation_loop(*args, **kwargs)
+        try:
+            with prepared(self.accelerator.unwrap_model(self.model), self.spec):
+                return super().evaluation_loop(*args, **kwargs)
+        except (NoNumbersError, DivergedError) as error:
+            raise UserError(self._diverged(learns=False)) from error
 
     def test(self, dataset: Any, references: Sequence[str | list[str]]) -> dict[str, float | str]:
         """Generate for a tokenized test split and return its metrics and loss.
@@ -258,9 +327,9 @@ class HostTrainer(Seq2SeqTrainer):
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Save into a hidden folder, then move the complete checkpoint into place and delete old ones."""
-        staging = self.run / ".saving"
-        if not all(weight.isfinite().all() for weight in model.parameters()):
-            raise UserError(self._diverged())
+        staging = self.run / checkpoints.STAGING
+        if not are_numbers(model.parameters()):
+            raise UserError(self._diverged(learns=False))
         try:
             super()._save_checkpoint(model, trial)
             self.accelerator.wait_for_everyone()  # each process writes its own random state
@@ -277,7 +346,7 @@ class HostTrainer(Seq2SeqTrainer):
                 shutil.rmtree(staging, ignore_errors=True)
 
     def _get_output_dir(self, trial: Any) -> str:
-        return str(self.run / ".saving")
+        return str(self.run / checkpoints.STAGING)
 
     def _publish(self, written: Path) -> None:
         best_step = self.state.best_global_step
@@ -289,7 +358,7 @@ class HostTrainer(Seq2SeqTrainer):
         if best_step in (None, self.state.global_step):
             checkpoints.publish_best(written, self.run)
         final = self.run / written.name
-        shutil.rmtree(final, ignore_errors=True)
+        checkpoints.remove(final)
         written.rename(final)
         keep = 2 if self.config["max_save"] is None else self.config["max_save"]
         # checkpoint_best counts as one; the latest stays in any case, for a kill may follow.

@@ -12,6 +12,7 @@ from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.results import RESULTS
 from textbox_elmer.runtime.subprocesses import environment, run_command
 from textbox_elmer.runtime.training.checkpoints import checkpoints
+from textbox_elmer.termination import Terminated
 
 SETTINGS = "settings.json"
 
@@ -38,11 +39,25 @@ def run_trial(folder: Path, options: Mapping[str, Any], config_files: Sequence[s
         texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
         words = [f"--{key}={text}" for key, text in texts.items()]
         words += ["--config_files", *config_files] if config_files else []
-        if subprocess.run(run_command(words), env=environment(), check=False).returncode:
+        if _run(words):
             raise UserError(
                 f"The run {str(folder)!r} failed, as said above: repeat the command to go on with what is missing."
             )
     return json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+
+
+def _run(options: Sequence[str]) -> int:
+    """Run an experiment in a process of its own, which is asked to end when this one is; return its exit status."""
+    with subprocess.Popen(run_command(options), env=environment()) as process:
+        try:
+            return process.wait()
+        except Terminated:
+            process.terminate()  # it saves what it has
+            process.wait()
+            raise Terminated("repeat the command to go on where it stopped.") from None
+        except BaseException:
+            process.kill()
+            raise
 
 
 @contextmanager
