@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import xml.etree.ElementTree
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.conftest import TINY, options
 from textbox_elmer.cli import main
 from textbox_elmer.reports.compare import plot
 from textbox_elmer.reports.compare.significance import drawn_scores, p_value
+from textbox_elmer.runtime.config import parse_command_line, resolve_config
 from textbox_elmer.runtime.metrics import build_corpus, evaluate
 from textbox_elmer.runtime.metrics.registry import with_defaults
 
@@ -184,3 +186,33 @@ def test_a_failed_training_is_named(workplace: Path, capfd: pytest.CaptureFixtur
     printed = capfd.readouterr().err
     assert "valid.tgt" in printed
     assert "The run 'out/ELMER-2020' failed" in printed
+
+
+def test_config_files_reach_every_run(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    (workplace / "a b.yaml").write_text("epochs: 1\nlearning_rate: 0.001\n")
+    (workplace / "other.yaml").write_text("learning_rate: 0.002\nprefix_prompt: 'say: '\n")
+    started: list[list[str]] = []
+
+    def fail(words: list[str], **_: object) -> subprocess.CompletedProcess:
+        started.append(words)
+        return subprocess.CompletedProcess(words, 1)
+
+    monkeypatch.setattr(subprocess, "run", fail)
+    typed = [word for word in command("ELMER") if not word.startswith(("--epochs", "--learning_rate"))]
+    assert main([*typed, "--config_files", "a b.yaml", "other.yaml"]) == 2
+    assert "The run 'out/ELMER-2020' failed" in capfd.readouterr().err
+    (words,) = started
+    options = words[next(number for number, word in enumerate(words) if word.startswith("--")) :]
+    config = resolve_config(command_line=parse_command_line(options))
+    assert (config["epochs"], config["learning_rate"], config["prefix_prompt"]) == (1, 0.002, "say: ")
+    assert main([*typed, "--config_files", "a b.yaml"]) == 2
+    assert "'out' holds runs under other options" in capfd.readouterr().err
+
+
+def test_config_files_do_not_undo_a_comparison(workplace: Path, capfd: pytest.CaptureFixture) -> None:
+    (workplace / "a.yaml").write_text("do_test: false\n")
+    assert main([*command("ELMER"), "--config_files=a.yaml"]) == 2
+    assert "do_test is False (a.yaml): leave it out" in capfd.readouterr().err
+    assert not (workplace / "out").exists()

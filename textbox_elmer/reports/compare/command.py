@@ -12,6 +12,7 @@ from textbox_elmer.reports.compare.plot import check_matplotlib, draw
 from textbox_elmer.reports.compare.runs import ensure_runs, results_of
 from textbox_elmer.reports.compare.side_by_side import test_split, write_side_by_side
 from textbox_elmer.reports.compare.significance import drawn_scores, p_value
+from textbox_elmer.runtime.config.command_line import FILES
 from textbox_elmer.runtime.logs import log_to_console
 from textbox_elmer.runtime.metrics import build_corpus
 from textbox_elmer.runtime.metrics.registry import with_defaults
@@ -32,7 +33,8 @@ def compare(options: Mapping[str, Any], command: str) -> None:
     check_matplotlib()
     plan = read_plan(options)
     test_split(plan)  # a missing dataset is found before anything is written
-    keep_settings(plan.out, {"dataset": plan.dataset, "options": plan.options}, "--out")
+    files = {FILES: list(plan.config_files)} if plan.config_files else {}
+    keep_settings(plan.out, {"dataset": plan.dataset, "options": {**plan.options, **files}}, "--out")
     ensure_runs(plan)
     log_to_console("warning")
     report = {"command": command, "versions": library_versions(), **_measure(plan)}

@@ -22,4 +22,4 @@ def ensure_runs(plan: Plan) -> None:
 def results_of(plan: Plan, model: str, seed: int) -> dict[str, Any]:
     """Return what a run's results.json says, after running it if need be."""
     options = {"model": model, "dataset": plan.dataset, "stopping_steps": 0, **plan.options, "seed": seed}
-    return run_trial(plan.run_folder(model, seed), options)
+    return run_trial(plan.run_folder(model, seed), options, plan.config_files)

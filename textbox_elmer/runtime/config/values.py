@@ -130,6 +130,15 @@ def read_option(name: str, text: str) -> Any:
     return value
 
 
+def format_option(name: str, value: Any) -> str:
+    """Return the text that `read_option` reads as `value`."""
+    if isinstance(value, str) and _holds_text(name):
+        return value
+    # A plain scalar gets a line that ends its document; a list or a mapping stands on one line.
+    text = yaml.dump(value, Dumper=Dumper, default_flow_style=True, allow_unicode=True, width=float("inf"))
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
 def check_value(name: str, value: Any, origin: str) -> Any:
     """Return the value as its key's kind has it, e.g. 3 for "3".
 

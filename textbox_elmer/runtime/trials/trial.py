@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.runtime.config.values import format_option
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.results import RESULTS, write_atomically
 from textbox_elmer.runtime.subprocesses import environment, run_command
@@ -33,8 +34,7 @@ def run_trial(folder: Path, options: Mapping[str, Any], config_files: Sequence[s
         given = dict(options) | {"saved_dir": str(folder.parent), "filename": folder.name}
         if stopped := checkpoints(folder):
             given["model_path"] = str(stopped[-1])
-        texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
-        words = [f"--{key}={text}" for key, text in texts.items()]
+        words = [f"--{key}={format_option(key, value)}" for key, value in given.items()]
         words += ["--config_files", *config_files] if config_files else []
         if subprocess.run(run_command(words), env=environment(), check=False).returncode:
             raise UserError(
