@@ -16,6 +16,7 @@ from textbox_elmer.runtime.experiment import run_experiment
 from textbox_elmer.runtime.models.registry import MODELS
 from textbox_elmer.runtime.models.table import models_page, print_models
 from textbox_elmer.runtime.suggest import nearest
+from textbox_elmer.terminal import reason_of, shown
 from textbox_elmer.textbox_plugin.checkout import VARIABLE
 
 USAGE = """\
@@ -81,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         message, status = _explain(error)
-    print(message, file=sys.stderr)
+    print(shown(message), file=sys.stderr)
     return status
 
 
@@ -90,7 +91,7 @@ def _explain(error: Exception) -> tuple[str, int]:
         return f"Error: {error}", 2
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         return f"Error: {error.filename or 'A file'} cannot be written ({error.strerror}): make room and repeat.", 2
-    fault = " ".join(f"{type(error).__name__}: {error}".split())
+    fault = f"{type(error).__name__}: {reason_of(error)}"
     return f"Unexpected fault ({fault}): repeat with --debug for the traceback and report it.", 1
 
 

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.models.registry import ModelSpec
+from textbox_elmer.terminal import reason_of
 
 LENGTHS = ("max_length", "min_length")
 EMPTY_OUTPUT = "NULL"  # what TextBox writes for a text of no words
@@ -62,7 +63,7 @@ def generate_ids(
     try:
         output = model.generate(input_ids=input_ids, attention_mask=attention_mask, **options)
     except (ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())
+        reason = reason_of(error)
         raise UserError(f"generation_kwargs does not suit {spec.name}: {reason}") from error
     if spec.parallel:
         return Generated(

@@ -15,6 +15,7 @@ from rich.text import Text
 
 import textbox_elmer
 from textbox_elmer.runtime.traces import TRACES, Trace, format_traces
+from textbox_elmer.terminal import shown, table_console
 
 GENERATION = "generation.txt"
 RESULTS = "results.json"
@@ -78,7 +79,7 @@ def show_results(
     console: Console | None = None,
 ) -> None:
     """Print the scores as a table, and some examples of source, reference and output."""
-    console = console or Console(width=None if Console().is_terminal else 110)
+    console = console or table_console(110)
     table = Table(title=f"{results['model']} on {results['dataset']}", title_justify="left")
     table.add_column("metric")
     table.add_column("test", justify="right")
@@ -98,11 +99,11 @@ def show_results(
     console.print(table)
     for index in range(min(EXAMPLES_SHOWN, len(texts))):
         reference = references[index]
-        shown = {
+        example = {
             "source": source[index] if len(source[index]) <= SOURCE_SHOWN else source[index][:SOURCE_SHOWN] + "…",
             "reference": reference if isinstance(reference, str) else " | ".join(reference),
             "output": texts[index],
         }
         console.print()
-        for name, text in shown.items():
-            console.print(Text.assemble((f"{name:>9}  ", "bold"), text))
+        for name, text in example.items():
+            console.print(Text.assemble((f"{name:>9}  ", "bold"), shown(text)))

@@ -16,6 +16,7 @@ from textbox_elmer.model.loading import (
     read_weights,
     weight_problems,
 )
+from textbox_elmer.terminal import reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def elmer_config(config: Any, tokenizer: PreTrainedTokenizerBase) -> ElmerConfig
     try:
         model_config = ElmerConfig(**fields) if path is None else _read_config(str(path), fields)
     except SIZE_ERRORS as error:
-        raise UserError(f"{NAME} cannot be built from these sizes: {_one_line(error)}") from error
+        raise UserError(f"{NAME} cannot be built from these sizes: {reason_of(error)}") from error
     for key in ("src_len", "tgt_len"):
         if config[key] > model_config.max_position_embeddings:
             positions = model_config.max_position_embeddings
@@ -93,7 +94,7 @@ def build_elmer(config: Any, tokenizer: PreTrainedTokenizerBase) -> ElmerForCond
         try:
             return ElmerForConditionalGeneration(model_config)
         except SIZE_ERRORS as error:
-            raise UserError(f"{NAME} cannot be built from these sizes: {_one_line(error)}") from error
+            raise UserError(f"{NAME} cannot be built from these sizes: {reason_of(error)}") from error
     trains = bool(config["do_train"])
     model = load_elmer(str(config["model_path"]), model_config, trains)
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
@@ -134,7 +135,7 @@ def _read_config(path: str, fields: dict[str, Any]) -> ElmerConfig:
         # Said outright: unset, transformers asks on the terminal whether to run a checkpoint's own code.
         kind = AutoConfig.from_pretrained(path, trust_remote_code=False).model_type
     except (OSError, ValueError) as error:
-        raise UserError(f"No model configuration can be read from {path!r}: {_one_line(error)}") from error
+        raise UserError(f"No model configuration can be read from {path!r}: {reason_of(error)}") from error
     if kind not in ("elmer", "bart"):
         raise UserError(f"{path!r} holds a model of type {kind!r}, but --model={NAME} loads 'elmer' or 'bart'.")
     return ElmerConfig.from_pretrained(path, **fields)
@@ -148,7 +149,3 @@ def _check_special_tokens(config: Any, tokenizer: PreTrainedTokenizerBase) -> No
                 f"The tokenizer {name!r} has no {kind} token, which {NAME} needs for its canvas: give another one by "
                 "--tokenizer_path."
             )
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

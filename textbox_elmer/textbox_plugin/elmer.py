@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.model.glancing import glancing_ratio
+from textbox_elmer.terminal import reason_of
 from textbox_elmer.textbox_plugin.batches import source_inputs, training_inputs
 from textbox_elmer.textbox_plugin.building import NAME, build_elmer, load_elmer
 
@@ -79,5 +80,5 @@ class ELMER(AbstractModel):
         try:
             self.model.generate(torch.tensor([[self.configuration.eos_token_id]]), **self.generation_kwargs)
         except (ValueError, TypeError) as error:
-            reason = " ".join(str(error).split())
+            reason = reason_of(error)
             raise UserError(f"generation_kwargs does not suit {NAME}: {reason}") from error

@@ -14,6 +14,7 @@ import yaml
 from transformers import logging
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.terminal import reason_of
 from textbox_elmer.textbox_plugin.checkout import find_checkout
 from textbox_elmer.textbox_plugin.preflight import check_experiment
 from textbox_elmer.textbox_plugin.registration import register
@@ -65,7 +66,7 @@ def _experiment(home: Path, files: list[str]) -> None:
         check_experiment(_resolve(Config, files), home)
         run_textbox(None, None, files, {})
     except USER_MISTAKES as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = reason_of(error)
         raise UserError(f"TextBox in {str(home)!r} stopped: {reason.removesuffix('.')}.") from error
     finally:
         dashboard.SummaryTracker.new_experiment = theirs

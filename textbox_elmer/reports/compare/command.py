@@ -18,6 +18,7 @@ from textbox_elmer.runtime.metrics import build_corpus
 from textbox_elmer.runtime.metrics.registry import with_defaults
 from textbox_elmer.runtime.results import library_versions, write_atomically
 from textbox_elmer.runtime.trials.trial import keep_settings
+from textbox_elmer.terminal import say
 
 
 def compare(options: Mapping[str, Any], command: str) -> None:
@@ -42,7 +43,7 @@ def compare(options: Mapping[str, Any], command: str) -> None:
     write_atomically(plan.out / "compare.md", markdown(report))
     draw(report, plan.out)
     show(report)
-    print(f"Written: {plan.out}/compare.json, compare.md, compare.png, compare.svg")
+    say(f"Written: {plan.out}/compare.json, compare.md, compare.png, compare.svg")
 
 
 def _measure(plan: Plan) -> dict[str, Any]:

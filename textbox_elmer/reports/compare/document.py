@@ -4,8 +4,9 @@ import os
 import platform
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+
+from textbox_elmer.terminal import table_console
 
 SIGNIFICANT = 0.05
 STAR = "*"
@@ -38,7 +39,7 @@ def explanation(report: dict[str, Any]) -> str:
 
 def show(report: dict[str, Any]) -> None:
     """Print the table on the terminal."""
-    console = Console(width=None if Console().is_terminal else 160)
+    console = table_console(160)
     table = Table(title=f"Comparison on {report['dataset']}", title_justify="left")
     for number, name in enumerate(header(report)):
         table.add_column(name, justify="right" if number else "left")

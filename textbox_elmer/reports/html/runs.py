@@ -18,6 +18,7 @@ from textbox_elmer.runtime.results import GENERATION, RESULTS
 from textbox_elmer.runtime.suggest import nearest
 from textbox_elmer.runtime.traces import TRACES, Trace, read_traces
 from textbox_elmer.runtime.training import checkpoints
+from textbox_elmer.terminal import reason_of
 
 SUMS = ("mean_exit_layer", "mean_settled_layer", "copied_words", "distinct_texts", "repeated_words")
 
@@ -120,7 +121,7 @@ def _read_results(folder: Path) -> dict[str, Any]:
         how = f"continue it with --model_path={saved[-1]}" if saved else "run it again"
         raise UserError(f"{str(path)!r} is missing, so the run has not ended: wait for its end, or {how}.") from None
     except (OSError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
+        reason = reason_of(error)
         raise UserError(f"{str(path)!r} is damaged ({reason}): {again}.") from error
     if not _is_sound(results):
         raise UserError(f"{str(path)!r} is damaged, it does not hold what a run writes: {again}.")

@@ -14,9 +14,9 @@ from pyarrow import ArrowException
 
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.hub import hub_arguments, hub_endpoint
+from textbox_elmer.terminal import reason_of
 
 READERS = {".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
-SHOWN = 300  # characters of a library's complaint
 
 
 def open_table(table: str, is_file: bool) -> datasets.DatasetDict:
@@ -88,7 +88,7 @@ def _explained(table: str) -> Iterator[None]:
         cause = error.__cause__ or error
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             raise cause from None
-        reason = " ".join(str(cause).split())[:SHOWN] or type(cause).__name__
+        reason = reason_of(cause)
         raise UserError(f"{table!r} cannot be read as a table: {reason.rstrip('.')}.") from None
     finally:
         datasets.logging.set_verbosity(verbosity)

@@ -12,6 +12,7 @@ from pyarrow import parquet
 
 from textbox_elmer.runtime.data.reading import parse_line
 from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.terminal import reason_of
 
 LONGEST_LINE = 1_000_000  # bytes
 ROWS_AT_ONCE = 256
@@ -127,7 +128,7 @@ def _rows(path: Path, start: Place) -> Iterator[tuple[Place, str]]:
                     row += len(texts)
                 offset = 0
     except (pyarrow.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = reason_of(error)
         raise UserError(
             f"{str(path)!r} is damaged or no parquet file ({reason}): replace it, or leave it out with "
             "--skip_bad_files=True."

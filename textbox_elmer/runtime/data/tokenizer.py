@@ -12,6 +12,7 @@ from textbox_elmer.runtime.data.cache import cached, content_key
 from textbox_elmer.runtime.data.folder import load_split
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.hub import hub_arguments
+from textbox_elmer.terminal import reason_of
 
 FORMAT = 4  # of the cached tokenizer
 # How transformers says that a tokenizer's files need a package; of tiktoken it speaks where sentencepiece would do.
@@ -70,7 +71,7 @@ def load_tokenizer(name_or_path: str, **tokenizer_kwargs: Any) -> PreTrainedToke
             raise UserError(
                 f"The tokenizer {name_or_path!r} needs the package {package}: pip install {package}."
             ) from error
-        reason = " ".join(str(error).split()).split(". ")[0].rstrip(".")[:200]
+        reason = reason_of(error).split(". ")[0].rstrip(".")
         if os.path.isdir(name_or_path):  # unlike Path.is_dir, this raises nothing for an overlong name
             raise UserError(
                 f"No tokenizer can be read from {name_or_path!r}, where tokenizer files are missing or damaged "

@@ -31,6 +31,7 @@ from textbox_elmer.runtime.models import pairs
 from textbox_elmer.runtime.models.formats import LANGUAGES
 from textbox_elmer.runtime.models.registry import ModelSpec
 from textbox_elmer.runtime.models.special_ids import SpecialIds, special_ids
+from textbox_elmer.terminal import reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +95,7 @@ def _from_scratch(
             model_config = AutoConfig.for_model(spec.model_type, **fields)
         return _auto_class(spec).from_config(model_config)
     except (ValueError, TypeError, AssertionError, ZeroDivisionError, StrictDataclassError) as error:
-        raise UserError(f"{spec.name} cannot be built from these sizes: {_one_line(error)}") from error
+        raise UserError(f"{spec.name} cannot be built from these sizes: {reason_of(error)}") from error
 
 
 def _auto_class(spec: ModelSpec) -> type:
@@ -132,7 +133,7 @@ def checkpoint_config(path: str) -> PreTrainedConfig:
     except (OSError, ValueError) as error:
         raise UserError(
             f"No model configuration can be read from {path!r}: it is no folder with a valid config.json, and the hub "
-            f"offers or answers nothing by that name ({_one_line(error)}). Give a local folder, or connect first."
+            f"offers or answers nothing by that name ({reason_of(error)}). Give a local folder, or connect first."
         ) from error
 
 
@@ -151,7 +152,7 @@ def _read_config(spec: ModelSpec, path: str, fields: Mapping[str, Any]) -> PreTr
     try:
         return config_class.from_pretrained(path, **fields, **hub_arguments(path))
     except (ValueError, TypeError, StrictDataclassError) as error:
-        raise UserError(f"The configuration of {path!r} does not take these values: {_one_line(error)}") from error
+        raise UserError(f"The configuration of {path!r} does not take these values: {reason_of(error)}") from error
 
 
 def _from_pretrained(
@@ -275,7 +276,3 @@ def _check_canvas(model_config: ElmerConfig, config: Config) -> None:
             f"label_smoothing is {config['label_smoothing']} (set by {config.origin('label_smoothing')}), which is for "
             "alignment=position without copy_source alone: give --label_smoothing=0."
         )
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from textbox_elmer.runtime.config import resolve_config
@@ -17,6 +16,7 @@ from textbox_elmer.runtime.results import write_atomically
 from textbox_elmer.runtime.training.selection import selects_by_loss
 from textbox_elmer.runtime.trials.several import Several
 from textbox_elmer.runtime.trials.space import Dimension, plain, read_space
+from textbox_elmer.terminal import say, table_console
 
 ALGORITHMS = ("exhaustive", "tpe", "rand")
 
@@ -65,7 +65,7 @@ def _search(several: Several, dimensions: Sequence[Dimension], algo: str, trials
 
     def objective(trial: Any) -> float:
         values = plain({dimension.name: dimension.draw(trial) for dimension in dimensions})
-        print(f"[{trial.number + 1}/{trials}] {values}", flush=True)
+        say(f"[{trial.number + 1}/{trials}] {values}")
         # The name follows from the values: the same ones are not tried twice, nor after a kill.
         digest = hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:12]
         results = several.run(f"trial-{digest}", values)
@@ -100,5 +100,5 @@ def _show(report: Mapping[str, Any], dimensions: Sequence[Dimension], several: S
     for row in report["trials"]:
         marked = "best" if row is report["best"] else ""
         table.add_row(*(str(value) for value in row["values"].values()), f"{row['score']:.4g}", marked)
-    Console(width=None if Console().is_terminal else 160).print(table)
-    print(f"Best: {report['best']['values']}. Written: {several.folder / 'search.json'}")
+    table_console(160).print(table)
+    say(f"Best: {report['best']['values']}. Written: {several.folder / 'search.json'}")

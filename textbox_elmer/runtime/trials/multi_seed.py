@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.results import write_atomically
 from textbox_elmer.runtime.trials.several import Several
+from textbox_elmer.terminal import say, table_console
 
 SEEDS_BELOW = 10**9
 
@@ -31,7 +31,7 @@ def run_multi_seed(count: Any, options: Mapping[str, Any], config_files: Sequenc
     seeds = [int(draw.integers(SEEDS_BELOW)) for _ in range(count)]
     rows = []
     for number, seed in enumerate(seeds, start=1):
-        print(f"[{number}/{count}] seed {seed}", flush=True)
+        say(f"[{number}/{count}] seed {seed}")
         results = several.run(f"seed-{seed}", {"seed": seed})
         rows.append({"seed": seed, **_numbers(results)})
     names = [name for name in rows[0] if name != "seed"]
@@ -62,5 +62,5 @@ def _show(report: Mapping[str, Any], several: Several) -> None:
         deviation = "-" if values["deviation"] is None else f"{values['deviation']:.2f}"
         cells = [*(f"{row[name]:.2f}" for row in report["trials"]), f"{values['mean']:.2f}", deviation]
         table.add_row(name, *cells)
-    Console(width=None if Console().is_terminal else 160).print(table)
-    print(f"Written: {several.folder / 'multi_seed.json'}")
+    table_console(160).print(table)
+    say(f"Written: {several.folder / 'multi_seed.json'}")
