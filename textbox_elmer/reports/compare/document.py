@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
+from textbox_elmer.reports.markdown import code, plain_text
 from textbox_elmer.terminal import table_console
 
 SIGNIFICANT = 0.05
@@ -52,8 +53,9 @@ def show(report: dict[str, Any]) -> None:
 def markdown(report: dict[str, Any]) -> str:
     """Return the table, its explanation, all p-values and the plot for a document."""
     columns = header(report)
+    report = report | {"dataset": plain_text(report["dataset"])}
     lines = [f"# {report['dataset']}: {', '.join(row['model'] for row in report['rows'])}", ""]
-    lines += [f"    {report['command']}", "", _line(columns), _line(["---"] * len(columns))]
+    lines += [code(report["command"]), "", _line(columns), _line(["---"] * len(columns))]
     lines += [_line(cells(row)) for row in report["rows"]]
     lines += ["", explanation(report), "", "![quality against latency](compare.svg)"]
     first, *others = report["rows"]
