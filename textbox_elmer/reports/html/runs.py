@@ -1,11 +1,11 @@
 """What a run left, read for a report: what is essential must be sound, what else is missing is said."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.reading import read_json, read_text
 from textbox_elmer.reports.html.curves import Curve, read_curves
 from textbox_elmer.reports.html.scoring import Scores, score_examples
 from textbox_elmer.reports.html.tokens import Legend, canvas_length, legend_of
@@ -115,12 +115,12 @@ def _read_results(folder: Path) -> dict[str, Any]:
     path = folder / RESULTS
     again = f"test again with --do_train=False --model_path={folder / checkpoints.BEST}"
     try:
-        results = json.loads(path.read_text(encoding="utf-8"))
+        results = read_json(path)
     except FileNotFoundError:
         saved = checkpoints.checkpoints(folder)
         how = f"continue it with --model_path={saved[-1]}" if saved else "run it again"
         raise UserError(f"{str(path)!r} is missing, so the run has not ended: wait for its end, or {how}.") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         reason = reason_of(error)
         raise UserError(f"{str(path)!r} is damaged ({reason}): {again}.") from error
     if not _is_sound(results):
@@ -151,7 +151,7 @@ def _is_number(value: Any) -> bool:
 
 def _read_texts(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        return read_text(path).removesuffix("\n").split("\n")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no UTF-8 text"
         raise UserError(f"{str(path)!r} cannot be read ({reason}): test the run's checkpoint again.") from error

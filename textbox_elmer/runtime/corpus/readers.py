@@ -1,7 +1,6 @@
 """Reading the texts of one file, from the start or from a place noted earlier, in memory that does not grow with it."""
 
 import codecs
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 import pyarrow
 from pyarrow import parquet
 
+from textbox_elmer.reading import open_regular, parse_json
 from textbox_elmer.runtime.data.reading import parse_line
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.terminal import reason_of
@@ -61,7 +61,7 @@ def is_usable(text: str) -> bool:
 def _lines(path: Path, start: Place, parse: Callable[[str, str], str]) -> Iterator[tuple[Place, str]]:
     position, number = start.position, start.line
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             file.seek(position)
             while line := file.readline(LONGEST_LINE + 1):
                 if len(line) > LONGEST_LINE:
@@ -94,8 +94,8 @@ def _source_line(line: str, where: str) -> str:
 
 def _json_line(line: str, where: str) -> str:
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
+        value = parse_json(line)
+    except ValueError:
         value = None
     text = value.get(FIELD) if isinstance(value, dict) else None
     if not isinstance(text, str):

@@ -5,6 +5,7 @@ import codecs
 import warnings
 from pathlib import Path
 
+from textbox_elmer.reading import open_regular
 from textbox_elmer.runtime.errors import UserError
 
 QUOTES = ("''", '""')
@@ -70,7 +71,8 @@ def read_lines(path: Path) -> list[str]:
         UserError: the file is missing, empty or not UTF-8 (with the line).
     """
     try:
-        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        with open_regular(path) as file:
+            content = file.read().removeprefix(codecs.BOM_UTF8)
     except FileNotFoundError:
         raise UserError(
             f"{str(path)!r} is missing: a dataset has train, valid and test files, .src and .tgt."

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.reading import read_json
 from textbox_elmer.runtime.errors import UserError
 
 MANIFEST = "export.json"
@@ -38,7 +39,7 @@ def check_replaceable(out: Path) -> None:
 
 def _files_of_export(out: Path) -> set[str]:
     try:
-        names = json.loads((out / MANIFEST).read_text(encoding="utf-8"))["files"]
+        names = read_json(out / MANIFEST)["files"]
         return {MANIFEST, *names}
     except (OSError, ValueError, KeyError, TypeError):
         return set()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.reading import MOST_YAML, read_text
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.suggest import nearest
 
@@ -53,7 +54,7 @@ def read_space(path: Path) -> list[Dimension]:
         UserError: it cannot be read, or a line is none of the format, with its number.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path, MOST_YAML).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "no UTF-8 text"
         raise UserError(f"The search space {str(path)!r} cannot be read ({reason}): check --space.") from error
