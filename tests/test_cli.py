@@ -419,3 +419,16 @@ def test_the_command_as_users_type_it(workplace: Path) -> None:
 def test_slips_in_the_first_words(capsys: pytest.CaptureFixture, typed: list[str], sentence: str) -> None:
     assert main(typed) == 2
     assert capsys.readouterr().err == f"Error: {sentence}\n"
+
+
+def test_a_forbidden_place_is_named(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def fail(*args: object) -> None:
+        raise PermissionError(13, "Permission denied", "saved/run/results.json")
+
+    monkeypatch.setattr("textbox_elmer.cli.run_experiment", fail)
+    assert main(["--model=ELMER", "--dataset=toy"]) == 2
+    assert capsys.readouterr().err == (
+        "Error: 'saved/run/results.json' cannot be read or written (Permission denied): change its permissions.\n"
+    )

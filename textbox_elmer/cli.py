@@ -59,6 +59,7 @@ Models: {models}. Data: <data_path>/<dataset>/{{train,valid,test}}.{{src,tgt}}, 
 """
 BENCHES = ("latency", "approximations", "training", "corruption", "corpus_memory", "pretraining_gain", "ablation")
 OFF = ("", "false", "none")  # what is typed for --textbox_home to run in no checkout
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -91,6 +92,9 @@ def _explain(error: Exception) -> tuple[str, int]:
         return f"Error: {error}", 2
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         return f"Error: {error.filename or 'A file'} cannot be written ({error.strerror}): make room and repeat.", 2
+    if isinstance(error, OSError) and error.errno in FORBIDDEN and error.filename:
+        name = os.fsdecode(error.filename)
+        return f"Error: {name!r} cannot be read or written ({error.strerror}): change its permissions.", 2
     fault = f"{type(error).__name__}: {reason_of(error)}"
     return f"Unexpected fault ({fault}): repeat with --debug for the traceback and report it.", 1
 

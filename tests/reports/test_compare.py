@@ -14,8 +14,11 @@ from sacrebleu.significance import PairedTest
 from tests.conftest import TINY, options
 from textbox_elmer.cli import main
 from textbox_elmer.reports.compare import plot
+from textbox_elmer.reports.compare.plan import read_plan
+from textbox_elmer.reports.compare.side_by_side import write_side_by_side
 from textbox_elmer.reports.compare.significance import drawn_scores, p_value
 from textbox_elmer.runtime.config import parse_command_line, resolve_config
+from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.metrics import build_corpus, evaluate
 from textbox_elmer.runtime.metrics.registry import with_defaults
 
@@ -216,3 +219,14 @@ def test_config_files_do_not_undo_a_comparison(workplace: Path, capfd: pytest.Ca
     assert main([*command("ELMER"), "--config_files=a.yaml"]) == 2
     assert "do_test is False (a.yaml): leave it out" in capfd.readouterr().err
     assert not (workplace / "out").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"ELMER": 1}', '{"ELMER": {"texts": ["a"]}}'])
+def test_damaged_texts_are_written_anew(workplace: Path, content: str) -> None:
+    plan = read_plan({"models": "ELMER", "dataset": "toy", "out": "out"})
+    run = workplace / "out" / "ELMER-2020"
+    run.mkdir(parents=True)
+    (run / "results.json").write_text("{}")
+    (workplace / "out" / "side-by-side-2020.json").write_text(content)
+    with pytest.raises(UserError, match=r"ELMER-2020/config.yaml' cannot be read"):  # so it looks for the model
+        write_side_by_side(plan, 2020)

@@ -1,6 +1,7 @@
 """Tokenizers: trained on a dataset, or read from a folder, and never anything else of it."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -142,3 +143,14 @@ def test_a_tokenizers_own_code_is_never_run(
             load_tokenizer(str(folder_with_code), trust_remote_code=value)
     assert not (tmp_path / "executed").exists()
     assert load_tokenizer(str(TOKENIZER), trust_remote_code=False).mask_token_id is not None
+
+
+def test_a_pattern_that_no_regular_expression_is(tmp_path: Path) -> None:
+    """The Rust library panics over it, which is no Exception."""
+    shutil.copytree(TOKENIZER, tmp_path / "broken")
+    path = tmp_path / "broken" / "tokenizer.json"
+    content = json.loads(path.read_text())
+    content["pre_tokenizer"] = {"type": "Split", "pattern": {"Regex": "(["}, "behavior": "Isolated", "invert": False}
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=re.escape(f"from {str(tmp_path / 'broken')!r}, where tokenizer files are")):
+        load_tokenizer(str(tmp_path / "broken"))

@@ -14,13 +14,11 @@ from textbox_elmer.runtime.config.values import check_value, read_yaml
 from textbox_elmer.runtime.data.folder import Split, find_dataset, load_split, quick_test_limit
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.generation import EMPTY_OUTPUT
-from textbox_elmer.runtime.results import GENERATION, RESULTS
+from textbox_elmer.runtime.results import GENERATION, RESULTS, fault_of
 from textbox_elmer.runtime.suggest import nearest
 from textbox_elmer.runtime.traces import TRACES, Trace, read_traces
 from textbox_elmer.runtime.training import checkpoints
 from textbox_elmer.terminal import reason_of
-
-SUMS = ("mean_exit_layer", "mean_settled_layer", "copied_words", "distinct_texts", "repeated_words")
 
 
 @dataclass
@@ -123,30 +121,9 @@ def _read_results(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         reason = reason_of(error)
         raise UserError(f"{str(path)!r} is damaged ({reason}): {again}.") from error
-    if not _is_sound(results):
-        raise UserError(f"{str(path)!r} is damaged, it does not hold what a run writes: {again}.")
+    if fault := fault_of(results):
+        raise UserError(f"{str(path)!r} is damaged, it does not hold what a run writes ({fault}): {again}.")
     return results
-
-
-def _is_sound(results: Any) -> bool:
-    if not isinstance(results, dict) or not all(isinstance(results.get(key), str) for key in ("model", "dataset")):
-        return False
-    if not all(isinstance(results.get(key, {}), dict) for key in ("metrics", "decoding", "training", "versions")):
-        return False
-    decoding, training = results.get("decoding", {}), results.get("training", {})
-    numbers = [decoding.get("ms_per_example", 0), decoding.get("examples", 0), decoding.get("batch_size", 0)]
-    numbers += [training.get("steps", 0), training.get("seconds", 0), results.get("loss", 0)]
-    numbers += [results.get(key) or 0 for key in SUMS]
-    if not isinstance(decoding.get("canvas_positions"), int | None):
-        return False
-    scores = results.get("metrics", {}).values()
-    return all(_is_number(number) for number in numbers) and all(
-        _is_number(score) or isinstance(score, str) for score in scores
-    )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _read_texts(path: Path) -> list[str]:

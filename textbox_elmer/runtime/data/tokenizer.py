@@ -15,6 +15,7 @@ from textbox_elmer.runtime.hub import hub_arguments
 from textbox_elmer.terminal import reason_of
 
 FORMAT = 4  # of the cached tokenizer
+PANIC = "PanicException"  # of pyo3, which lets nobody import it; it is no Exception
 # How transformers says that a tokenizer's files need a package; of tiktoken it speaks where sentencepiece would do.
 MISSING = re.compile(
     r"(requires the |need to install )(?P<library>SentencePiece|rjieba|sacremoses)|`tiktoken` is required"
@@ -65,7 +66,9 @@ def load_tokenizer(name_or_path: str, **tokenizer_kwargs: Any) -> PreTrainedToke
         )
     try:
         return _read(name_or_path, **tokenizer_kwargs, **hub_arguments(name_or_path))
-    except Exception as error:  # the Rust library raises plain Exception for a damaged file
+    except BaseException as error:  # the Rust library raises plain Exception for a damaged file, or panics
+        if not isinstance(error, Exception) and type(error).__name__ != PANIC:
+            raise
         if match := MISSING.search(str(error)):
             package = (match["library"] or "sentencepiece").lower()
             raise UserError(

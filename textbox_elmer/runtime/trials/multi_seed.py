@@ -1,7 +1,6 @@
 """`--multi_seed=5`: the same experiment with several random seeds, as TextBox's run_multi_seed.py."""
 
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,17 +33,17 @@ def run_multi_seed(count: Any, options: Mapping[str, Any], config_files: Sequenc
         say(f"[{number}/{count}] seed {seed}")
         results = several.run(f"seed-{seed}", {"seed": seed})
         rows.append({"seed": seed, **_numbers(results)})
-    names = [name for name in rows[0] if name != "seed"]
-    summary = {
-        name: {
-            "mean": statistics.fmean(row[name] for row in rows),
-            "deviation": statistics.stdev(row[name] for row in rows) if count > 1 else None,
-        }
-        for name in names
-    }
+    names = [name for name in rows[0] if name != "seed" and all(name in row for row in rows)]
+    summary = {name: _spread([row[name] for row in rows]) for name in names}
     report = {"trials": rows, "summary": summary}
     write_atomically(several.folder / "multi_seed.json", json.dumps(report, indent=2))
     _show(report, several)
+
+
+def _spread(values: list[float]) -> dict[str, float | None]:
+    with np.errstate(invalid="ignore"):  # of a loss that has diverged
+        deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        return {"mean": float(np.mean(values)), "deviation": deviation}
 
 
 def _numbers(results: Mapping[str, Any]) -> dict[str, float]:

@@ -44,7 +44,9 @@ class Several:
         name = given.pop("filename", None) or f"{config.model}-{config.dataset.replace('/', '-')}-{kind}"
         given.pop("saved_dir", None)
         several = cls(Path(config["saved_dir"]) / name, config, given, tuple(config_files))
-        keep_settings(several.folder, {"options": given, "config_files": list(config_files), **own}, "--filename")
+        keep_settings(
+            several.folder, {"options": given, "config_files": list(config_files), **own}, "--filename or --saved_dir"
+        )
         return several
 
     def run(self, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
