@@ -432,3 +432,17 @@ def test_a_forbidden_place_is_named(
     assert capsys.readouterr().err == (
         "Error: 'saved/run/results.json' cannot be read or written (Permission denied): change its permissions.\n"
     )
+
+
+def test_a_panic_is_one_sentence(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    class PanicException(BaseException):
+        """As pyo3's, which nothing can import."""
+
+    def fail(*args: object) -> None:
+        raise PanicException("Onig: Regex search error")
+
+    monkeypatch.setattr("textbox_elmer.cli.run_experiment", fail)
+    assert main(["--model=ELMER", "--dataset=toy"]) == 2
+    assert capsys.readouterr().err.startswith("Error: The tokenizer stops over a text (Onig: Regex search error):")

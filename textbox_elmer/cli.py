@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from textbox_elmer.errors import is_panic
 from textbox_elmer.runtime.config import parse_command_line, resolve_config
 from textbox_elmer.runtime.config.command_line import TRIALS
 from textbox_elmer.runtime.config.page import options_page, print_options
@@ -79,19 +80,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         message, status = "Interrupted. Continue a training with --model_path=<its last checkpoint>.", 130
-    except Exception as error:
-        if debug:
+    except BaseException as error:
+        if debug or not (isinstance(error, Exception) or is_panic(error)):
             raise
         message, status = _explain(error)
     print(shown(message), file=sys.stderr)
     return status
 
 
-def _explain(error: Exception) -> tuple[str, int]:
+def _explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, UserError):
         return f"Error: {error}", 2
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         return f"Error: {error.filename or 'A file'} cannot be written ({error.strerror}): make room and repeat.", 2
+    if is_panic(error):  # the tokenizers' library alone does, over patterns that need too long for a text
+        return f"Error: The tokenizer stops over a text ({reason_of(error)}): give another by --tokenizer_path.", 2
     if isinstance(error, OSError) and error.errno in FORBIDDEN and error.filename:
         name = os.fsdecode(error.filename)
         return f"Error: {name!r} cannot be read or written ({error.strerror}): change its permissions.", 2

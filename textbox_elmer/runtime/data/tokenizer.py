@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from textbox_elmer.errors import is_panic
 from textbox_elmer.pretraining.vocabulary import BART_LIKE, SpecialTokens, learn_tokenizer
 from textbox_elmer.runtime.data.cache import cached, content_key
 from textbox_elmer.runtime.data.folder import load_split
@@ -15,7 +16,7 @@ from textbox_elmer.runtime.hub import hub_arguments
 from textbox_elmer.terminal import reason_of
 
 FORMAT = 4  # of the cached tokenizer
-PANIC = "PanicException"  # of pyo3, which lets nobody import it; it is no Exception
+PROBE = "A text, 1 of 2."
 # How transformers says that a tokenizer's files need a package; of tiktoken it speaks where sentencepiece would do.
 MISSING = re.compile(
     r"(requires the |need to install )(?P<library>SentencePiece|rjieba|sacremoses)|`tiktoken` is required"
@@ -67,7 +68,7 @@ def load_tokenizer(name_or_path: str, **tokenizer_kwargs: Any) -> PreTrainedToke
     try:
         return _read(name_or_path, **tokenizer_kwargs, **hub_arguments(name_or_path))
     except BaseException as error:  # the Rust library raises plain Exception for a damaged file, or panics
-        if not isinstance(error, Exception) and type(error).__name__ != PANIC:
+        if not isinstance(error, Exception) and not is_panic(error):
             raise
         if match := MISSING.search(str(error)):
             package = (match["library"] or "sentencepiece").lower()
@@ -93,4 +94,5 @@ def _read(name_or_path: str | Path, **arguments: Any) -> PreTrainedTokenizerBase
     # Where config.json stands alone, transformers makes up a tokenizer of special tokens and at most a blank.
     if len(tokenizer.get_vocab().keys() - tokenizer.get_added_vocab().keys()) <= 1:
         raise ValueError("there is no vocabulary")
+    tokenizer(PROBE)
     return tokenizer
