@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from textbox_elmer.reading import MOST_YAML, YamlError, open_regular, parse_json, parse_yaml, read_json, read_text
+from textbox_elmer.reading import (
+    MOST_YAML,
+    YamlError,
+    check_yaml,
+    open_regular,
+    parse_json,
+    parse_yaml,
+    read_json,
+    read_text,
+)
 
 
 def laughs(levels: int, repeat: int = 9) -> str:
@@ -53,6 +62,13 @@ def test_hostile_yaml_is_refused(name: str) -> None:
     said = str(caught.value)
     assert 0 < len(said) < 200
     assert "\n" not in said
+
+
+def test_yaml_of_other_hosts_is_bounded_whatever_its_tags() -> None:
+    check_yaml("a: !!python/tuple [1, 2]")
+    for text in (laughs(9), "&a [*a]", "- " * 5_000, "a: ["):
+        with pytest.raises(YamlError):
+            check_yaml(text)
 
 
 def test_aliases_are_not_forbidden() -> None:

@@ -139,6 +139,18 @@ def parse_yaml(text: str, loader: type[BoundedLoader] = BoundedLoader) -> Any:
         raise YamlError(error) from None
 
 
+def check_yaml(text: str) -> None:
+    """Make sure that reading some YAML, whatever its tags mean, takes a time that its length explains.
+
+    Raises:
+        YamlError: it is no YAML, or nested or aliased too much.
+    """
+    try:
+        BoundedLoader(text).get_single_node()
+    except YAML_ERRORS as error:
+        raise YamlError(error) from None
+
+
 def _whole_number(digits: str) -> int:
     if len(digits) > MOST_DIGITS or abs(number := int(digits)) >= LARGEST:
         raise ValueError("a whole number is too large")
