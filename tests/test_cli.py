@@ -430,8 +430,14 @@ def test_a_forbidden_place_is_named(
     monkeypatch.setattr("textbox_elmer.cli.run_experiment", fail)
     assert main(["--model=ELMER", "--dataset=toy"]) == 2
     assert capsys.readouterr().err == (
-        "Error: 'saved/run/results.json' cannot be read or written (Permission denied): change its permissions.\n"
+        "Error: 'saved/run/results.json' cannot be read or written (Permission denied): name another, or mend it.\n"
     )
+
+
+def test_a_name_that_is_too_long_is_a_mistake(workplace: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["report", "a" * 300]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot be read or written (File name too long): name another" in line
 
 
 def test_a_panic_is_one_sentence(

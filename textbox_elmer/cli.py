@@ -60,7 +60,9 @@ Models: {models}. Data: <data_path>/<dataset>/{{train,valid,test}}.{{src,tgt}}, 
 """
 BENCHES = ("latency", "approximations", "training", "corruption", "corpus_memory", "pretraining_gain", "ablation")
 OFF = ("", "false", "none")  # what is typed for --textbox_home to run in no checkout
-FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+# What a typed path may be to the system, wherever it is first touched.
+UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
+NAME_SHOWN = 200  # characters
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -95,9 +97,9 @@ def _explain(error: BaseException) -> tuple[str, int]:
         return f"Error: {error.filename or 'A file'} cannot be written ({error.strerror}): make room and repeat.", 2
     if is_panic(error):  # the tokenizers' library alone does, over patterns that need too long for a text
         return f"Error: The tokenizer stops over a text ({reason_of(error)}): give another by --tokenizer_path.", 2
-    if isinstance(error, OSError) and error.errno in FORBIDDEN and error.filename:
-        name = os.fsdecode(error.filename)
-        return f"Error: {name!r} cannot be read or written ({error.strerror}): change its permissions.", 2
+    if isinstance(error, OSError) and error.errno in UNUSABLE and error.filename:
+        name = os.fsdecode(error.filename)[:NAME_SHOWN]
+        return f"Error: {name!r} cannot be read or written ({error.strerror}): name another, or mend it.", 2
     fault = f"{type(error).__name__}: {reason_of(error)}"
     return f"Unexpected fault ({fault}): repeat with --debug for the traceback and report it.", 1
 
