@@ -595,3 +595,36 @@ def test_the_command_as_users_type_it(workplace: Path) -> None:
 def test_slips_in_the_first_words(capsys: pytest.CaptureFixture, typed: list[str], sentence: str) -> None:
     assert main(typed) == 2
     assert capsys.readouterr().err == f"Error: {sentence}\n"
+
+
+def test_a_forbidden_place_is_named(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def fail(*args: object) -> None:
+        raise PermissionError(13, "Permission denied", "saved/run/results.json")
+
+    monkeypatch.setattr("textbox_elmer.cli.run_experiment", fail)
+    assert main(["--model=ELMER", "--dataset=toy"]) == 2
+    assert capsys.readouterr().err == (
+        "Error: 'saved/run/results.json' cannot be read or written (Permission denied): name another, or mend it.\n"
+    )
+
+
+def test_a_name_that_is_too_long_is_a_mistake(workplace: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["report", "a" * 300]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot be read or written (File name too long): name another" in line
+
+
+def test_a_panic_is_one_sentence(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    class PanicException(BaseException):
+        """As pyo3's, which nothing can import."""
+
+    def fail(*args: object) -> None:
+        raise PanicException("Onig: Regex search error")
+
+    monkeypatch.setattr("textbox_elmer.cli.run_experiment", fail)
+    assert main(["--model=ELMER", "--dataset=toy"]) == 2
+    assert capsys.readouterr().err.startswith("Error: The tokenizer stops over a text (Onig: Regex search error):")

@@ -3,7 +3,13 @@
 Importing it brings the model alone; the host comes with the first use of `run_textbox`.
 """
 
+import os
+import sys
 from typing import Any
+
+if sys.argv[:1] == ["-m"] and __name__ in sys.orig_argv and sys.path[:1] == [os.getcwd()]:
+    # `python -m textbox_elmer` looks in the working folder first, where a yaml.py among somebody's data would be run.
+    del sys.path[0]
 
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
 

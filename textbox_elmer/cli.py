@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from textbox_elmer.errors import is_panic
 from textbox_elmer.files import FULL
 from textbox_elmer.runtime.config import parse_command_line, resolve_config
 from textbox_elmer.runtime.config.command_line import TRIALS
@@ -17,6 +18,7 @@ from textbox_elmer.runtime.experiment import run_experiment
 from textbox_elmer.runtime.models.registry import MODELS
 from textbox_elmer.runtime.models.table import models_page, print_models
 from textbox_elmer.runtime.suggest import nearest
+from textbox_elmer.terminal import reason_of, shown
 from textbox_elmer.termination import STATUS, Terminated, listening
 from textbox_elmer.textbox_plugin.checkout import VARIABLE
 
@@ -60,6 +62,8 @@ Models: {models}. Data: <data_path>/<dataset>/{{train,valid,test}}.{{src,tgt}}, 
 """
 BENCHES = ("latency", "approximations", "training", "corruption", "corpus_memory", "pretraining_gain", "ablation")
 OFF = ("", "false", "none")  # what is typed for --textbox_home to run in no checkout
+# What a typed path may be to the system, wherever it is first touched.
+UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 NAME_SHOWN = 60  # characters of one that is too long
 
 
@@ -83,23 +87,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         message, status = "Interrupted. Continue a training with --model_path=<its last checkpoint>.", 130
-    except Exception as error:
-        if debug:
+    except BaseException as error:
+        if debug or not (isinstance(error, Exception) or is_panic(error)):
             raise
         message, status = _explain(error)
-    print(message, file=sys.stderr)
+    print(shown(message), file=sys.stderr)
     return status
 
 
-def _explain(error: Exception) -> tuple[str, int]:
+def _explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, UserError):
         return f"Error: {error}", 2
     if isinstance(error, OSError) and error.errno in FULL:
         return f"Error: {error.filename or 'A file'} cannot be written ({error.strerror}): make room and repeat.", 2
+    if is_panic(error):  # the tokenizers' library alone does, over patterns that need too long for a text
+        return f"Error: The tokenizer stops over a text ({reason_of(error)}): give another by --tokenizer_path.", 2
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-        longest = max(str(error.filename).split(os.sep), key=len)
+        longest = max(os.fsdecode(error.filename or "A path").split(os.sep), key=len)
         return f"Error: {longest[:NAME_SHOWN]!r}… is too long for a file's name: give a shorter one.", 2
-    fault = " ".join(f"{type(error).__name__}: {error}".split())
+    if isinstance(error, OSError) and error.errno in UNUSABLE and error.filename:
+        name = os.fsdecode(error.filename)
+        return f"Error: {name!r} cannot be read or written ({error.strerror}): name another, or mend it.", 2
+    fault = f"{type(error).__name__}: {reason_of(error)}"
     return f"Unexpected fault ({fault}): repeat with --debug for the traceback and report it.", 1
 
 

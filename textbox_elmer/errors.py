@@ -6,3 +6,8 @@ class UserError(Exception):
 
     The command line prints it on stderr and exits with status 2; no traceback is shown.
     """
+
+
+def is_panic(error: BaseException) -> bool:
+    """Say whether a Rust library has panicked: pyo3's exception for that is no `Exception`, and none can import it."""
+    return type(error).__name__ == "PanicException"

@@ -60,24 +60,23 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         raise
 
 
-def open_regular(path: Path, limit: int | None = None) -> IO[bytes]:
-    """Open a file to read, but no pipe or device, which might never end.
-
-    Args:
-        limit: most bytes that it may have.
+def open_regular(path: Path) -> IO[bytes]:
+    """Open a file to read, never waiting for one that somebody else would have to write to.
 
     Raises:
-        OSError: it is missing, unreadable, no regular file or too large.
+        OSError: it cannot be opened, or is a folder, a pipe, a device or the like.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    facts = os.fstat(descriptor)
-    if not stat.S_ISREG(facts.st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, NOT_REGULAR, str(path))
-    if limit is not None and facts.st_size > limit:
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, f"it has more than {limit:,} bytes", str(path))
-    return os.fdopen(descriptor, "rb")
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:  # a null character in its name
+        raise OSError(errno.EINVAL, str(error), str(path)) from None
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, NOT_REGULAR, str(path))
 
 
 def open_own(path: Path) -> IO[bytes]:

@@ -14,9 +14,14 @@ from tests.conftest import TINY, options
 from textbox_elmer.cli import main
 from textbox_elmer.files import held
 from textbox_elmer.reports.compare import plot
+from textbox_elmer.reports.compare.plan import read_plan
+from textbox_elmer.reports.compare.side_by_side import write_side_by_side
 from textbox_elmer.reports.compare.significance import drawn_scores, p_value
+from textbox_elmer.runtime.config import parse_command_line, resolve_config
+from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.metrics import build_corpus, evaluate
 from textbox_elmer.runtime.metrics.registry import with_defaults
+from textbox_elmer.runtime.trials import trial
 
 KEYS = {"src_len", "tgt_len", "epochs", "train_batch_size", "learning_rate", "d_model", "vocab_size", "use_gpu"}
 SETTINGS = {key: TINY[key] for key in sorted(KEYS)} | {"generation_kwargs": {}, "metrics": ["rouge", "distinct"]}
@@ -206,3 +211,43 @@ def test_a_plot_is_drawn_through_no_link(tmp_path: Path) -> None:
     assert (tmp_path / "victim").read_text() == "precious"
     assert (tmp_path / "compare.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in (tmp_path / "compare.svg").read_text()
+
+
+def test_config_files_reach_every_run(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    (workplace / "a b.yaml").write_text("epochs: 1\nlearning_rate: 0.001\n")
+    (workplace / "other.yaml").write_text("learning_rate: 0.002\nprefix_prompt: 'say: '\n")
+    started: list[list[str]] = []
+
+    def fail(words: list[str]) -> int:
+        started.append(words)
+        return 1
+
+    monkeypatch.setattr(trial, "_run", fail)
+    typed = [word for word in command("ELMER") if not word.startswith(("--epochs", "--learning_rate"))]
+    assert main([*typed, "--config_files", "a b.yaml", "other.yaml"]) == 2
+    assert "The run 'out/ELMER-2020' failed" in capfd.readouterr().err
+    (words,) = started
+    config = resolve_config(command_line=parse_command_line(words))
+    assert (config["epochs"], config["learning_rate"], config["prefix_prompt"]) == (1, 0.002, "say: ")
+    assert main([*typed, "--config_files", "a b.yaml"]) == 2
+    assert "'out' holds runs under other options" in capfd.readouterr().err
+
+
+def test_config_files_do_not_undo_a_comparison(workplace: Path, capfd: pytest.CaptureFixture) -> None:
+    (workplace / "a.yaml").write_text("do_test: false\n")
+    assert main([*command("ELMER"), "--config_files=a.yaml"]) == 2
+    assert "do_test is False (a.yaml): leave it out" in capfd.readouterr().err
+    assert not (workplace / "out").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"ELMER": 1}', '{"ELMER": {"texts": ["a"]}}'])
+def test_damaged_texts_are_written_anew(workplace: Path, content: str) -> None:
+    plan = read_plan({"models": "ELMER", "dataset": "toy", "out": "out"})
+    run = workplace / "out" / "ELMER-2020"
+    run.mkdir(parents=True)
+    (run / "results.json").write_text("{}")
+    (workplace / "out" / "side-by-side-2020.json").write_text(content)
+    with pytest.raises(UserError, match=r"ELMER-2020/config.yaml' cannot be read"):  # so it looks for the model
+        write_side_by_side(plan, 2020)

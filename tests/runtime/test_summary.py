@@ -3,11 +3,11 @@
 from io import StringIO
 
 import pytest
-from rich.console import Console
 
 from textbox_elmer.runtime.results import show_results
 from textbox_elmer.runtime.summary import copied_words, summarize
 from textbox_elmer.runtime.traces import Trace
+from textbox_elmer.terminal import table_console
 
 
 def trace(pieces: list[str], copied: list[bool], settled: list[int] | None = None, exits: int = 2) -> Trace:
@@ -54,7 +54,7 @@ def test_the_table_shows_what_is_known(traces: list[Trace], shown: list[str], hi
     results["decoding"] = {"batch_size": 4, "ms_per_example": 1.0}
     written = StringIO()
     texts = ["a a", "a a", "b"]
-    show_results(results | summarize(texts, traces), texts, texts, texts, Console(file=written, width=100))
+    show_results(results | summarize(texts, traces), texts, texts, texts, table_console(100, written))
     rows = [" ".join(line.split()) for line in written.getvalue().splitlines()]
     for row in ("distinct texts │ 2 of 3", "repeated words │ 40.0%", *shown):
         assert f"│ {row} │" in rows

@@ -175,3 +175,10 @@ def test_a_traceback_needs_debug(home: Path) -> None:
     with pytest.raises(Exception, match="as asked for") as raised:
         run(home, "--debug", fails=True)
     assert isinstance(raised.value.__cause__, ValueError)
+
+
+def test_a_config_file_that_would_never_be_read(home: Path, capsys: pytest.CaptureFixture) -> None:
+    laughs = ["a0: &a0 [lol]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10))]
+    Path("my.yaml").write_text("\n".join(laughs))
+    assert run(home, "--config_files", "my.yaml") == 2
+    assert "my.yaml' cannot be read (it stands for more than 100,000 values)" in capsys.readouterr().err

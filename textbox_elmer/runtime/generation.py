@@ -12,6 +12,7 @@ from textbox_elmer.model.finite import NoNumbersError
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.models.registry import ModelSpec
+from textbox_elmer.terminal import reason_of
 
 LENGTHS = ("max_length", "min_length")
 EMPTY_OUTPUT = "NULL"  # what TextBox writes for a text of no words
@@ -74,7 +75,7 @@ def generate_ids(
             "trained with a smaller --learning_rate or --grad_clip."
         ) from error
     except (ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())
+        reason = reason_of(error)
         raise UserError(f"generation_kwargs does not suit {spec.name}: {reason}") from error
     if spec.parallel:
         return Generated(

@@ -11,9 +11,18 @@ import transformers
 from tqdm import tqdm
 
 from textbox_elmer.files import open_own, writing
+from textbox_elmer.terminal import shown
 
 PACKAGE = "textbox_elmer"
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+class LineFormatter(logging.Formatter):
+    """Writes messages as they may be shown on a terminal, from a log too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a message with its time and level."""
+        return shown(super().format(record), lines=True)
 
 
 class ConsoleHandler(logging.Handler):
@@ -71,5 +80,5 @@ def log_to_file(path: Path) -> None:
 
 
 def _add(logger: logging.Logger, handler: logging.Handler) -> None:
-    handler.setFormatter(logging.Formatter(FORMAT))
+    handler.setFormatter(LineFormatter(FORMAT))
     logger.addHandler(handler)

@@ -1,6 +1,7 @@
 """What a run leaves to read: generation.txt, results.json, and the end's table with examples."""
 
 import json
+import math
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -14,11 +15,13 @@ from rich.text import Text
 
 import textbox_elmer
 from textbox_elmer.files import write_atomically
-from textbox_elmer.runtime.traces import TRACES, Trace, format_traces
+from textbox_elmer.runtime.traces import MOST_VERTICES, TRACES, Trace, format_traces
+from textbox_elmer.terminal import shown, table_console
 
 GENERATION = "generation.txt"
 RESULTS = "results.json"
 LIBRARIES = ("textbox-elmer", "torch", "transformers", "datasets", "accelerate", "tokenizers")
+SUMS = ("mean_exit_layer", "mean_settled_layer", "copied_words", "distinct_texts", "repeated_words")
 EXAMPLES_SHOWN = 3
 SOURCE_SHOWN = 300  # characters
 GIT_ANSWERS_IN = 10  # seconds
@@ -31,6 +34,35 @@ def save_results(run: Path, results: Mapping[str, Any], texts: Sequence[str], tr
     if traces:
         write_atomically(run / TRACES, format_traces(traces))
     write_atomically(run / RESULTS, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+
+
+def fault_of(results: Any) -> str | None:
+    """Return what a run's results.json holds that no run writes, None if it is sound; keys may be missing."""
+    if not isinstance(results, dict):
+        return "no mapping"
+    if missing := [key for key in ("model", "dataset") if not isinstance(results.get(key), str)]:
+        return f"no {missing[0]}"
+    parts = {key: results.get(key, {}) for key in ("metrics", "decoding", "training", "versions")}
+    if strange := [key for key, part in parts.items() if not isinstance(part, dict)]:
+        return f"{strange[0]} is no mapping"
+    decoding, training = parts["decoding"], parts["training"]
+    best = training.get("best_metrics", {})
+    if not isinstance(best, dict):
+        return "best_metrics is no mapping"
+    canvas = decoding.get("canvas_positions")
+    if canvas is not None and (type(canvas) is not int or not 0 <= canvas < MOST_VERTICES):
+        return "canvas_positions is no number of positions"
+    numbers = {key: results.get(key) or 0 for key in SUMS}
+    numbers |= {key: results.get(key, 0) for key in ("loss", "parameters")}
+    numbers |= {key: decoding.get(key, 0) for key in ("ms_per_example", "examples", "batch_size")}
+    numbers |= {key: training.get(key, 0) for key in ("steps", "seconds")}
+    numbers |= {key: 0 if isinstance(score, str) else score for key, score in parts["metrics"].items()}
+    # A training that diverged says so by what it reached.
+    reached = {key: training.get(key) or 0 for key in ("best_step", "best_score")}
+    reached |= {key: 0 if isinstance(score, str) else score for key, score in best.items()}
+    strange = [key for key, value in (numbers | reached).items() if type(value) not in (int, float)]
+    strange += [key for key, value in numbers.items() if key not in strange and not math.isfinite(value)]
+    return f"{strange[0]} is no number" if strange else None
 
 
 def library_versions() -> dict[str, str]:
@@ -68,7 +100,7 @@ def show_results(
     console: Console | None = None,
 ) -> None:
     """Print the scores as a table, and some examples of source, reference and output."""
-    console = console or Console(width=None if Console().is_terminal else 110)
+    console = console or table_console(110)
     table = Table(title=f"{results['model']} on {results['dataset']}", title_justify="left")
     table.add_column("metric")
     table.add_column("test", justify="right")
@@ -88,11 +120,11 @@ def show_results(
     console.print(table)
     for index in range(min(EXAMPLES_SHOWN, len(texts))):
         reference = references[index]
-        shown = {
+        example = {
             "source": source[index] if len(source[index]) <= SOURCE_SHOWN else source[index][:SOURCE_SHOWN] + "…",
             "reference": reference if isinstance(reference, str) else " | ".join(reference),
             "output": texts[index],
         }
         console.print()
-        for name, text in shown.items():
-            console.print(Text.assemble((f"{name:>9}  ", "bold"), text))
+        for name, text in example.items():
+            console.print(Text.assemble((f"{name:>9}  ", "bold"), shown(text)))

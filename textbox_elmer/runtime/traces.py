@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from textbox_elmer.reading import parse_json, read_text
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.generation import Generated
 
@@ -93,7 +94,7 @@ def read_traces(path: Path) -> list[Trace]:
         UserError: the file cannot be read or holds something else, with the line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        lines = read_text(path).removesuffix("\n").split("\n")
     except (OSError, ValueError) as error:
         raise UserError(f"{str(path)!r} cannot be read ({error}): test the run's checkpoint again.") from error
     return [_read_line(line, number, path) for number, line in enumerate(lines, start=1)]
@@ -101,9 +102,9 @@ def read_traces(path: Path) -> list[Trace]:
 
 def _read_line(line: str, number: int, path: Path) -> Trace:
     try:
-        trace = Trace(**json.loads(line))
+        trace = Trace(**parse_json(line))
         sound = _is_sound(trace)
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError):
         sound = False
     if not sound:
         raise UserError(f"{str(path)!r}, line {number}, is damaged: test the run's checkpoint again.")

@@ -17,6 +17,7 @@ from textbox_elmer.model.loading import (
     weight_problems,
 )
 from textbox_elmer.model.sizes import check_counts, check_fits
+from textbox_elmer.terminal import reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def elmer_config(config: Any, tokenizer: PreTrainedTokenizerBase) -> ElmerConfig
     except UserError:
         raise
     except Exception as error:  # every layer has its own ways to say that its sizes are none
-        raise UserError(f"{NAME} cannot be built from these sizes: {_one_line(error).removesuffix('.')}.") from error
+        raise UserError(f"{NAME} cannot be built from these sizes: {reason_of(error).removesuffix('.')}.") from error
     for key in ("src_len", "tgt_len"):
         if config[key] > model_config.max_position_embeddings:
             positions = model_config.max_position_embeddings
@@ -136,7 +137,7 @@ def _read_config(path: str, fields: dict[str, Any]) -> ElmerConfig:
         # Said outright: unset, transformers asks on the terminal whether to run a checkpoint's own code.
         kind = AutoConfig.from_pretrained(path, trust_remote_code=False).model_type
     except Exception as error:  # each kind of model has its own ways to say that its configuration is none
-        raise UserError(f"No model configuration can be read from {path!r}: {_one_line(error)}") from error
+        raise UserError(f"No model configuration can be read from {path!r}: {reason_of(error)}") from error
     if kind not in ("elmer", "bart"):
         raise UserError(f"{path!r} holds a model of type {kind!r}, but --model={NAME} loads 'elmer' or 'bart'.")
     return ElmerConfig.from_pretrained(path, **fields)
@@ -150,7 +151,3 @@ def _check_special_tokens(config: Any, tokenizer: PreTrainedTokenizerBase) -> No
                 f"The tokenizer {name!r} has no {kind} token, which {NAME} needs for its canvas: give another one by "
                 "--tokenizer_path."
             )
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

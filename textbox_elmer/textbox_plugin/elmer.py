@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from textbox_elmer.errors import UserError
 from textbox_elmer.model.finite import NoNumbersError
 from textbox_elmer.model.glancing import glancing_ratio
+from textbox_elmer.terminal import reason_of
 from textbox_elmer.termination import Terminated, is_terminated
 from textbox_elmer.textbox_plugin.batches import source_inputs, training_inputs
 from textbox_elmer.textbox_plugin.building import NAME, build_elmer, load_elmer
@@ -92,5 +93,5 @@ class ELMER(AbstractModel):
         except NoNumbersError as error:
             raise UserError(f"{str(error).removesuffix('.')}: give other sizes or another --model_path.") from error
         except (ValueError, TypeError) as error:
-            reason = " ".join(str(error).split())
+            reason = reason_of(error)
             raise UserError(f"generation_kwargs does not suit {NAME}: {reason}") from error

@@ -17,6 +17,8 @@ from transformers import logging
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import held
 from textbox_elmer.model.loading import plain_reason
+from textbox_elmer.reading import MOST_YAML, check_yaml, read_text
+from textbox_elmer.terminal import reason_of
 from textbox_elmer.termination import saying
 from textbox_elmer.textbox_plugin.checkout import find_checkout
 from textbox_elmer.textbox_plugin.preflight import check_experiment
@@ -148,5 +150,14 @@ def _resolved(options: Mapping[str, Any], here: Path) -> dict[str, Any]:
 def _found(file: str, here: Path, home: Path) -> str:
     for folder in (here, home):
         if (folder / file).is_file():
+            _check_readable(folder / file)
             return str(folder / file)
     raise UserError(f"The config file {file!r} is neither in {str(here)!r} nor in {str(home)!r}: check --config_files.")
+
+
+def _check_readable(file: Path) -> None:
+    try:
+        check_yaml(read_text(file, MOST_YAML))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or reason_of(error)
+        raise UserError(f"The config file {str(file)!r} cannot be read ({reason}): check --config_files.") from None

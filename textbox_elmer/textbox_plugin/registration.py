@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.terminal import reason_of
 from textbox_elmer.textbox_plugin.checkout import find_checkout
 from textbox_elmer.textbox_plugin.compat import bridge_libraries, bridge_textbox, stand_ins
 
@@ -35,7 +36,7 @@ def register(textbox_home: str | os.PathLike[str] | None = None) -> Path:
         bridge_textbox()
         _extend()
     except (ImportError, AttributeError, NameError, SyntaxError) as error:
-        reason = " ".join(str(error).split())
+        reason = reason_of(error)
         raise UserError(
             f"The TextBox checkout {str(home)!r} cannot be imported ({type(error).__name__}: {reason}): undo local "
             "edits, or check out the last commit of its branch 2.0.0."

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from textbox_elmer.runtime.config import parse_command_line
+from textbox_elmer.runtime.config.values import format_option
 from textbox_elmer.runtime.errors import UserError
 
 
@@ -68,3 +69,22 @@ def test_command_line(arguments: list[str], options: dict[str, Any]) -> None:
 def test_command_line_mistakes(arguments: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         parse_command_line(arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("generation_kwargs", {"bad": ["😀", "\u2028", "a: b", "007", "yes"], "n": None, "x": 1e-5}),
+        ("metrics", ["rouge", "bleu"]),
+        ("prefix_prompt", "[say]: 'x'\n"),
+        ("some_field", "3"),
+        ("some_field", ""),
+        ("some_field", "[x"),
+        ("some_field", 1e-10),
+        ("some_field", True),
+        ("max_steps", None),
+        ("model_path", None),
+    ],
+)
+def test_values_survive_being_typed(name: str, value: object) -> None:
+    assert parse_command_line([f"--{name}={format_option(name, value)}"]) == {name: value}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from textbox_elmer.runtime.data import load_tokenizer, train_tokenizer, training_texts
+from textbox_elmer.runtime.data import Split, encode_split, load_tokenizer, train_tokenizer, training_texts
 from textbox_elmer.runtime.errors import UserError
 
 TOKENIZER = Path(__file__).parents[2] / "fixtures" / "textbox" / "tokenizer"
@@ -142,3 +142,37 @@ def test_a_tokenizers_own_code_is_never_run(
             load_tokenizer(str(folder_with_code), trust_remote_code=value)
     assert not (tmp_path / "executed").exists()
     assert load_tokenizer(str(TOKENIZER), trust_remote_code=False).mask_token_id is not None
+
+
+def changed(folder: Path, **parts: object) -> str:
+    """Copy the fixture's tokenizer with other parts in its tokenizer.json, and return where it lies."""
+    shutil.copytree(TOKENIZER, folder / "changed")
+    path = folder / "changed" / "tokenizer.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | parts))
+    # BART's own class would take parts of its own.
+    path.with_name("tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    return str(path.parent)
+
+
+def split_at(pattern: str) -> dict[str, object]:
+    return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"pre_tokenizer": split_at("([")},
+        {"model": {"type": "WordLevel", "vocab": {"a": 0, "b": 1}, "unk_token": "none"}},
+    ],
+)
+def test_parts_that_cannot_be_read_or_used(parts: dict[str, object], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="changed', where tokenizer files are missing or damaged"):
+        load_tokenizer(changed(tmp_path, **parts))
+
+
+def test_a_pattern_that_stops_over_a_text(tmp_path: Path) -> None:
+    """The Rust library panics over it, which is no Exception."""
+    tokenizer = load_tokenizer(changed(tmp_path, pre_tokenizer=split_at("(x+x+)+y")))
+    split = Split("train", ["some words", "x" * 50], ["a", "b"])
+    with pytest.raises(UserError, match=r"changed' stops over a text \(Onig: .*tokenizer_path"):
+        encode_split(split, tokenizer, {"src_len": 9, "tgt_len": 9}, tmp_path / "cache")

@@ -13,11 +13,13 @@ from textbox_elmer.reports.compare.plot import check_matplotlib, draw
 from textbox_elmer.reports.compare.runs import ensure_runs, results_of
 from textbox_elmer.reports.compare.side_by_side import test_split, write_side_by_side
 from textbox_elmer.reports.compare.significance import drawn_scores, p_value
+from textbox_elmer.runtime.config.command_line import FILES
 from textbox_elmer.runtime.logs import log_to_console
 from textbox_elmer.runtime.metrics import build_corpus
 from textbox_elmer.runtime.metrics.registry import with_defaults
 from textbox_elmer.runtime.results import library_versions
 from textbox_elmer.runtime.trials.trial import held_settings
+from textbox_elmer.terminal import say
 
 
 def compare(options: Mapping[str, Any], command: str) -> None:
@@ -33,7 +35,9 @@ def compare(options: Mapping[str, Any], command: str) -> None:
     check_matplotlib()
     plan = read_plan(options)
     test_split(plan)  # a missing dataset is found before anything is written
-    with held_settings(plan.out, {"dataset": plan.dataset, "options": plan.options}, "--out"):
+    files = {FILES: list(plan.config_files)} if plan.config_files else {}
+    settings = {"dataset": plan.dataset, "options": {**plan.options, **files}}
+    with held_settings(plan.out, settings, "--out"):
         _compare(plan, command)
 
 
@@ -45,7 +49,7 @@ def _compare(plan: Plan, command: str) -> None:
     write_atomically(plan.out / "compare.md", markdown(report))
     draw(report, plan.out)
     show(report)
-    print(f"Written: {plan.out}/compare.json, compare.md, compare.png, compare.svg")
+    say(f"Written: {plan.out}/compare.json, compare.md, compare.png, compare.svg")
 
 
 def _measure(plan: Plan) -> dict[str, Any]:

@@ -4,8 +4,10 @@ import os
 import platform
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+
+from textbox_elmer.reports.markdown import code, plain_text
+from textbox_elmer.terminal import table_console
 
 SIGNIFICANT = 0.05
 STAR = "*"
@@ -38,7 +40,7 @@ def explanation(report: dict[str, Any]) -> str:
 
 def show(report: dict[str, Any]) -> None:
     """Print the table on the terminal."""
-    console = Console(width=None if Console().is_terminal else 160)
+    console = table_console(160)
     table = Table(title=f"Comparison on {report['dataset']}", title_justify="left")
     for number, name in enumerate(header(report)):
         table.add_column(name, justify="right" if number else "left")
@@ -51,8 +53,9 @@ def show(report: dict[str, Any]) -> None:
 def markdown(report: dict[str, Any]) -> str:
     """Return the table, its explanation, all p-values and the plot for a document."""
     columns = header(report)
+    report = report | {"dataset": plain_text(report["dataset"])}
     lines = [f"# {report['dataset']}: {', '.join(row['model'] for row in report['rows'])}", ""]
-    lines += [f"    {report['command']}", "", _line(columns), _line(["---"] * len(columns))]
+    lines += [code(report["command"]), "", _line(columns), _line(["---"] * len(columns))]
     lines += [_line(cells(row)) for row in report["rows"]]
     lines += ["", explanation(report), "", "![quality against latency](compare.svg)"]
     first, *others = report["rows"]

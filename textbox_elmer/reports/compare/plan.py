@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from textbox_elmer.runtime.config import Config, resolve_config
+from textbox_elmer.runtime.config.command_line import FILES
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.metrics import check_metrics
 from textbox_elmer.runtime.models.registry import find_model
@@ -13,6 +14,8 @@ from textbox_elmer.runtime.models.registry import find_model
 # What spends the budget: the same for all models, whatever a model's own properties say.
 BUDGET = ("epochs", "max_steps", "train_batch_size", "accumulation_steps", "quick_test")
 OWN = ("models", "dataset", "seeds", "resamples", "out")
+# What a comparison sets itself, in every run: a config file may repeat it and not change it.
+SET_HERE: Mapping[str, Any] = {"do_train": True, "do_test": True, "model_path": None, "bf16_full_eval": False}
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Plan:
         resamples: of the bootstrap.
         out: the comparison's folder.
         options: further keys of every run, as typed.
+        config_files: what every run reads before them, as typed.
     """
 
     models: tuple[str, ...]
@@ -34,6 +38,7 @@ class Plan:
     resamples: int
     out: Path
     options: Mapping[str, Any]
+    config_files: tuple[str, ...] = ()
 
     def run_folder(self, model: str, seed: int) -> Path:
         """Return where the run of a model and a seed lies."""
@@ -44,7 +49,7 @@ class Plan:
         run = {"filename": self.run_folder(model, seed).name, "saved_dir": str(self.out), "seed": seed}
         # A model that stops early would spend less than the others.
         typed = {"model": model, "dataset": self.dataset, "stopping_steps": 0, **self.options}
-        return resolve_config(command_line=typed | run)
+        return resolve_config(config_file_list=self.config_files, command_line=typed | run)
 
 
 def read_plan(options: Mapping[str, Any]) -> Plan:
@@ -55,7 +60,7 @@ def read_plan(options: Mapping[str, Any]) -> Plan:
             models whose properties give them different budgets.
     """
     given = dict(options)
-    own = {key: given.pop(key, None) for key in OWN}
+    own, files = {key: given.pop(key, None) for key in OWN}, tuple(given.pop(FILES, ()))
     for key in ("models", "dataset"):
         if own[key] is None:
             raise UserError(f"`compare` needs --{key}: compare --models ELMER,BART --dataset=apidoc.")
@@ -77,8 +82,9 @@ def read_plan(options: Mapping[str, Any]) -> Plan:
     dataset = str(own["dataset"])
     count, resamples = _whole("seeds", own["seeds"], 1), _whole("resamples", own["resamples"], 1000)
     out = Path(str(own["out"] or f"saved/compare-{dataset}"))
-    first = resolve_config(command_line={"model": models[0], "dataset": dataset, **given})["seed"]
-    plan = Plan(models, dataset, tuple(range(first, first + count)), resamples, out, given)
+    named = {"model": models[0], "dataset": dataset, **given}
+    first = resolve_config(config_file_list=files, command_line=named)["seed"]
+    plan = Plan(models, dataset, tuple(range(first, first + count)), resamples, out, given, files)
     _check(plan)
     return plan
 
@@ -86,6 +92,13 @@ def read_plan(options: Mapping[str, Any]) -> Plan:
 def _check(plan: Plan) -> None:
     first, *others = [plan.config(model, plan.seeds[0]) for model in plan.models]
     check_metrics(first)
+    for config in (first, *others):
+        for key, value in SET_HERE.items():
+            if config[key] != value:
+                raise UserError(
+                    f"`compare` trains and tests every model itself, and {key} is {config[key]!r} "
+                    f"({config.origin(key)}): leave it out."
+                )
     for config in others:
         for key in BUDGET:
             if config[key] != first[key]:

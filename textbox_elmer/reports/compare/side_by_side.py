@@ -11,6 +11,7 @@ from datasets import Dataset
 from tqdm import tqdm
 
 from textbox_elmer.files import write_atomically
+from textbox_elmer.reading import read_json
 from textbox_elmer.reports.compare.plan import Plan
 from textbox_elmer.runtime.data import Split, find_dataset, load_split, quick_test_limit
 from textbox_elmer.runtime.generation import decode_texts
@@ -47,13 +48,11 @@ def test_split(plan: Plan) -> Split:
 
 def write_side_by_side(plan: Plan, seed: int) -> dict[str, dict[str, Any]]:
     """Return, for each model, its `texts`, `ms_per_example` and number of `parameters`; what is known is not redone."""
-    path = plan.out / f"side-by-side-{seed}.json"
+    path, split = plan.out / f"side-by-side-{seed}.json", test_split(plan)
     trained = max((plan.run_folder(model, seed) / RESULTS).stat().st_mtime for model in plan.models)
-    if path.exists() and path.stat().st_mtime >= trained:  # else a run was made anew meanwhile
-        known = json.loads(path.read_text(encoding="utf-8"))
-        if set(known) == set(plan.models):
-            return known
-    split = test_split(plan)
+    known = _read_known(path, trained)
+    if _is_sound(known, plan, len(split.source)):
+        return known
     contestants = {model: _load(plan.run_folder(model, seed), split) for model in plan.models}
     first = next(iter(contestants.values()))
     size = first.trained.config["eval_batch_size"]
@@ -78,6 +77,30 @@ def write_side_by_side(plan: Plan, seed: int) -> dict[str, dict[str, Any]]:
     }
     write_atomically(path, json.dumps(found, ensure_ascii=False))
     return found
+
+
+def _read_known(path: Path, trained: float) -> Any:
+    """Return what is known since a time, None if that is nothing, or a run was made anew meanwhile."""
+    try:
+        return read_json(path) if path.stat().st_mtime >= trained else None
+    except (OSError, ValueError):
+        return None
+
+
+def _is_sound(known: Any, plan: Plan, examples: int) -> bool:
+    return (
+        isinstance(known, dict)
+        and set(known) == set(plan.models)
+        and all(isinstance(written, dict) for written in known.values())
+        and all(_are_texts(written.get("texts"), examples) for written in known.values())
+        and all(isinstance(written.get("parameters"), int) for written in known.values())
+        and all(isinstance(written.get("ms_per_example"), float) for written in known.values())
+        and all(written["ms_per_example"] > 0 for written in known.values())
+    )
+
+
+def _are_texts(texts: Any, examples: int) -> bool:
+    return isinstance(texts, list) and len(texts) == examples and all(isinstance(text, str) for text in texts)
 
 
 def _load(run: Path, split: Split) -> Contestant:

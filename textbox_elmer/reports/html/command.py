@@ -9,6 +9,7 @@ from textbox_elmer.reports.html.page import render
 from textbox_elmer.reports.html.runs import read_run
 from textbox_elmer.runtime.config import parse_command_line
 from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.terminal import say
 
 DEFAULT_OUT = "report.html"
 EXAMPLE = "report saved/<run> [more runs …] [--out=report.html]"
@@ -29,8 +30,8 @@ def report(arguments: Sequence[str]) -> None:
         write_atomically(out, html)
     for run in runs:
         for sentence in run.missing:
-            print(f"{run.folder}: {sentence}")
-    print(f"The report is in {out}")
+            say(f"{run.folder}: {sentence}")
+    say(f"The report is in {out}")
 
 
 def read_arguments(arguments: Sequence[str]) -> tuple[list[Path], Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.terminal import reason_of
 
 Curve = list[tuple[int, float]]  # step and value
 
@@ -37,7 +38,7 @@ def _load(folder: Path) -> Any:
     try:
         return EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
     except Exception as error:  # whatever protobuf, or TensorBoard's reader, makes of a damaged file
-        reason = " ".join(str(error).split())[:200]
+        reason = reason_of(error)
         raise UserError(f"The training curves in {str(folder)!r} cannot be read ({reason}).") from error
     finally:
         log.setLevel(level)

@@ -1,13 +1,12 @@
 """What a run left, read for a report: what is essential must be sound, what else is missing is said."""
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from textbox_elmer.model.sizes import check_counts
+from textbox_elmer.reading import read_json, read_text
 from textbox_elmer.reports.html.curves import Curve, read_curves
 from textbox_elmer.reports.html.scoring import Scores, score_examples
 from textbox_elmer.reports.html.tokens import Legend, canvas_length, legend_of
@@ -16,12 +15,11 @@ from textbox_elmer.runtime.config.values import check_value, read_yaml
 from textbox_elmer.runtime.data.folder import Split, find_dataset, load_split, quick_test_limit
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.generation import EMPTY_OUTPUT
-from textbox_elmer.runtime.results import GENERATION, RESULTS
+from textbox_elmer.runtime.results import GENERATION, RESULTS, fault_of
 from textbox_elmer.runtime.suggest import nearest
 from textbox_elmer.runtime.traces import TRACES, Trace, read_traces
 from textbox_elmer.runtime.training import checkpoints
-
-SUMS = ("mean_exit_layer", "mean_settled_layer", "copied_words", "distinct_texts", "repeated_words")
+from textbox_elmer.terminal import reason_of
 
 
 @dataclass
@@ -122,43 +120,22 @@ def _read_results(folder: Path) -> dict[str, Any]:
     path = folder / RESULTS
     again = f"test again with --do_train=False --model_path={folder / checkpoints.BEST}"
     try:
-        results = json.loads(path.read_text(encoding="utf-8"))
+        results = read_json(path)
     except FileNotFoundError:
         saved = checkpoints.checkpoints(folder)
         how = f"continue it with --model_path={saved[-1]}" if saved else "run it again"
         raise UserError(f"{str(path)!r} is missing, so the run has not ended: wait for its end, or {how}.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
+    except (OSError, ValueError) as error:
+        reason = reason_of(error)
         raise UserError(f"{str(path)!r} is damaged ({reason}): {again}.") from error
-    if not _is_sound(results):
-        raise UserError(f"{str(path)!r} is damaged, it does not hold what a run writes: {again}.")
+    if fault := fault_of(results):
+        raise UserError(f"{str(path)!r} is damaged, it does not hold what a run writes ({fault}): {again}.")
     return results
-
-
-def _is_sound(results: Any) -> bool:
-    if not isinstance(results, dict) or not all(isinstance(results.get(key), str) for key in ("model", "dataset")):
-        return False
-    if not all(isinstance(results.get(key, {}), dict) for key in ("metrics", "decoding", "training", "versions")):
-        return False
-    decoding, training = results.get("decoding", {}), results.get("training", {})
-    numbers = [decoding.get("ms_per_example", 0), decoding.get("examples", 0), decoding.get("batch_size", 0)]
-    numbers += [training.get("steps", 0), training.get("seconds", 0), results.get("loss", 0)]
-    numbers += [results.get(key) or 0 for key in SUMS]
-    if not isinstance(decoding.get("canvas_positions"), int | None):
-        return False
-    scores = results.get("metrics", {}).values()
-    return all(_is_number(number) for number in numbers) and all(
-        _is_number(score) or isinstance(score, str) for score in scores
-    )
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) is int or (type(value) is float and math.isfinite(value))
 
 
 def _read_texts(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        return read_text(path).removesuffix("\n").split("\n")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no UTF-8 text"
         raise UserError(f"{str(path)!r} cannot be read ({reason}): test the run's checkpoint again.") from error

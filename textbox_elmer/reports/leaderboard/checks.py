@@ -1,11 +1,14 @@
 """What the values in a leaderboard file must be; `fault` is told the line and the problem of one that is not."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from textbox_elmer.reports.leaderboard.located import Located
 from textbox_elmer.runtime.suggest import nearest
+
+LINK = re.compile(r"https?://[^\s\x00-\x20\x7f-\xa0<>()|\\]+")
 
 Fault = Callable[[int, str], NoReturn]
 
@@ -24,7 +27,7 @@ def check_keys(content: Located, known: Sequence[str], optional: Sequence[str], 
 def text(content: Located, key: str, fault: Fault) -> str:
     """Return a line of text."""
     value = content[key]
-    if not isinstance(value, str) or not value.strip() or "\n" in value:
+    if not isinstance(value, str) or not value.strip() or len(value.splitlines()) > 1:
         fault(content.lines[key], f"{key} must be one line of text, not {value!r}.")
     return value
 
@@ -32,7 +35,7 @@ def text(content: Located, key: str, fault: Fault) -> str:
 def link(content: Located, key: str, fault: Fault) -> str:
     """Return an address that Markdown can hold as it is."""
     value = content[key]
-    if not isinstance(value, str) or not value.startswith(("https://", "http://")) or set(value) & set(" \n<>()|"):
+    if not isinstance(value, str) or not LINK.fullmatch(value):
         fault(content.lines[key], f"{key} must be an address such as https://arxiv.org/abs/2210.13304, not {value!r}.")
     return value
 

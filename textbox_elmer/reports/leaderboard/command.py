@@ -9,9 +9,10 @@ from textbox_elmer.reports.leaderboard.markdown import to_markdown
 from textbox_elmer.reports.leaderboard.own_runs import read_runs
 from textbox_elmer.reports.leaderboard.published import leaderboard_names, load_leaderboard
 from textbox_elmer.reports.leaderboard.rows import ranked
-from textbox_elmer.reports.leaderboard.terminal import plain_table, show_leaderboard, table_console
+from textbox_elmer.reports.leaderboard.terminal import PIPE_WIDTH, plain_table, show_leaderboard
 from textbox_elmer.runtime.config import parse_command_line
 from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.terminal import say, table_console
 
 SAVED = "saved"
 STANDARD_OUTPUT = "-"
@@ -40,14 +41,14 @@ def main(arguments: Sequence[str]) -> None:
     runs = read_runs(Path(str(saved_dir or SAVED)), board)
     rows = ranked(board, [*runs.rows, *board.rows])
     if markdown is None:
-        show_leaderboard(board, rows, table_console())
+        show_leaderboard(board, rows, table_console(PIPE_WIDTH))
     elif markdown == STANDARD_OUTPUT:
-        print(to_markdown(board, rows), end="")
+        say(to_markdown(board, rows).removesuffix("\n"))
     else:
         _write(Path(str(markdown)), to_markdown(board, rows))
     left_out = runs.left_out()
     if left_out:
-        print(left_out, file=sys.stderr)
+        say(left_out, file=sys.stderr)
 
 
 def _markdown_with_value(words: list[str]) -> list[str]:
@@ -62,11 +63,11 @@ def _markdown_with_value(words: list[str]) -> list[str]:
 def _write(path: Path, text: str) -> None:
     with writing(path, "give another --markdown"):
         write_atomically(path, text)
-    print(f"The leaderboard is in {path}.")
+    say(f"The leaderboard is in {path}.")
 
 
 def _list() -> None:
-    console = table_console()
+    console = table_console(PIPE_WIDTH)
     table = plain_table("dataset", "title", "task", "sorted by", "published rows", numbers=("published rows",))
     for name in leaderboard_names():
         board = load_leaderboard(name)

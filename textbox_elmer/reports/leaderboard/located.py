@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from textbox_elmer.reading import MOST_YAML, BoundedLoader, YamlError, parse_yaml, read_text
 from textbox_elmer.runtime.errors import UserError
 
 MAPPING = "tag:yaml.org,2002:map"
@@ -17,7 +18,7 @@ class Located(dict[str, Any]):
     lines: dict[str, int]
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(BoundedLoader):
     """Plain values only; a key that is given twice is a mistake and not the later one's victory."""
 
 
@@ -45,17 +46,15 @@ def read_located(path: Path) -> Located:
         UserError: it cannot be read, is not UTF-8, not YAML (with the line), or no mapping.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        content = parse_yaml(read_text(path, MOST_YAML), _Loader)
     except OSError as error:
         raise UserError(f"The leaderboard {str(path)!r} cannot be read ({error.strerror}).") from None
     except UnicodeDecodeError:
         raise UserError(f"The leaderboard {str(path)!r} is not UTF-8 text: save it as UTF-8.") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: of a date such as 2020-99-99
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}," if mark else ""
-        problem = str(getattr(error, "problem", None) or error).splitlines()[0]
+    except YamlError as error:
+        where = f", line {error.line}," if error.line else ""
         raise UserError(
-            f"The leaderboard {str(path)!r}{where} is not valid YAML ({problem}): correct that line."
+            f"The leaderboard {str(path)!r}{where} is not valid YAML ({error}): correct that line."
         ) from None
     if not isinstance(content, Located):
         raise UserError(f"The leaderboard {str(path)!r} must hold lines of the form `key: value`.")

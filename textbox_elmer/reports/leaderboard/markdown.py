@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from textbox_elmer.reports.leaderboard.notes import Note, note_of, numbered, scale_sentences, score
 from textbox_elmer.reports.leaderboard.rows import Leaderboard, Row
+from textbox_elmer.reports.markdown import code, file_link, plain_text
 
 ABBREVIATIONS = ("bleu", "rouge", "meteor", "nist", "spice", "em", "f1", "ter")
 
@@ -27,7 +28,7 @@ def to_markdown(board: Leaderboard, rows: Sequence[Row]) -> str:
 
 
 def _cells(board: Leaderboard, row: Row, notes: Mapping[Note, int]) -> list[str]:
-    name = row.model.replace("|", "\\|")
+    name = plain_text(row.model)
     model = f"**{name} (ours)**" if row.ours else f"[{name}]({row.paper or ''})"
     note = note_of(row)
     marks = [*([row.decoding] if row.decoding not in (None, "AR") else []), *(["protocol differs"] * note.differs)]
@@ -35,23 +36,20 @@ def _cells(board: Leaderboard, row: Row, notes: Mapping[Note, int]) -> list[str]
         model += f" ({', '.join(marks)})"
     scores = [f"${score(row.metrics[name])}$" if name in row.metrics else "-" for name in board.metrics]
     repository = f"[Official]({row.repository})" if row.repository else ""
-    texts = f"[Corpus](<{row.texts}>)" if row.ours and row.texts else f"[Corpus]({row.texts})" if row.texts else ""
+    texts = ""
+    if row.texts:
+        texts = f"[Corpus]({file_link(row.texts) if row.ours else row.texts})"
     return [f"{model}[^{notes[note]}]", *scores, repository, texts]
 
 
 def _footnote(note: Note) -> str:
     if not note.ours:
-        return f"Read at <{note.source}>." + (f" Protocol: {note.protocol}." if note.protocol else "")
-    parts = [f"Ours, in {_code(note.source)}"]
+        return f"Read at <{note.source}>." + (f" Protocol: {plain_text(note.protocol)}." if note.protocol else "")
+    parts = [f"Ours, in {code(note.source)}"]
     if note.command:
-        parts.append(f"by {_code(note.command)}")
-    parts.append(f"at commit {_code(note.commit)}" if note.commit else "at an unknown commit")
+        parts.append(f"by {code(note.command)}")
+    parts.append(f"at commit {code(note.commit)}" if note.commit else "at an unknown commit")
     return ", ".join(parts) + (f" ({note.protocol})." if note.protocol else ".")
-
-
-def _code(words: str) -> str:
-    fence = "``" if "`" in words else "`"
-    return f"{fence}{' '.join(words.split())}{fence}"
 
 
 def _heading(metric: str) -> str:

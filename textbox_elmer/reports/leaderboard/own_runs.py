@@ -1,12 +1,12 @@
 """The runs of this machine as rows of a leaderboard."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.reading import read_json
 from textbox_elmer.reports.leaderboard.rows import Leaderboard, Row
 from textbox_elmer.runtime.models.registry import MODELS
 from textbox_elmer.runtime.results import GENERATION, RESULTS
@@ -46,11 +46,11 @@ def read_runs(saved: Path, board: Leaderboard) -> OwnRuns:
     runs = OwnRuns()
     for run in sorted(path for path in saved.glob("*") if path.is_dir()):
         try:
-            results = json.loads((run / RESULTS).read_text(encoding="utf-8"))
+            results = read_json(run / RESULTS)
         except FileNotFoundError:
             runs.unscored.append(run.name)
             continue
-        except (OSError, ValueError, RecursionError) as error:  # ValueError: neither UTF-8 nor JSON
+        except (OSError, ValueError) as error:  # ValueError: neither UTF-8 nor JSON
             reason = getattr(error, "strerror", None) or "no JSON"
             runs.broken.append(f"{run.name}: {reason}")
             continue

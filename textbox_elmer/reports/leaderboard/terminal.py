@@ -6,17 +6,11 @@ from collections.abc import Sequence
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from textbox_elmer.reports.leaderboard.notes import Note, note_of, numbered, scale_sentences, score
 from textbox_elmer.reports.leaderboard.rows import Leaderboard, Row
 
 PIPE_WIDTH = 100
-
-
-def table_console() -> Console:
-    """Return where tables go: as wide as the terminal, 100 columns in a pipe."""
-    return Console(width=None if Console().is_terminal else PIPE_WIDTH)
 
 
 def plain_table(*headings: str, numbers: Sequence[str] = ()) -> Table:
@@ -31,7 +25,7 @@ def plain_table(*headings: str, numbers: Sequence[str] = ()) -> Table:
 def show_leaderboard(board: Leaderboard, rows: Sequence[Row], console: Console) -> None:
     """Print ranked rows as a table, and the notes on where they come from."""
     order = "ascending" if board.ascending else "descending"
-    console.print(Text(f"{board.title} ({board.name}), in {order} order of {board.sort}", style="bold"))
+    console.print(f"{board.title} ({board.name}), in {order} order of {board.sort}", style="bold", highlight=False)
     if not rows:
         console.print("No published row was found, and there is no run of yours.")
         return
@@ -40,7 +34,7 @@ def show_leaderboard(board: Leaderboard, rows: Sequence[Row], console: Console) 
     table = plain_table("model", "type", "size", *board.metrics, "note", numbers=("size", *board.metrics, "note"))
     for row in rows:
         scores = [score(row.metrics[name]) if name in row.metrics else "-" for name in board.metrics]
-        name = Text(f"{row.model} (ours)" if row.ours else row.model)
+        name = f"{row.model} (ours)" if row.ours else row.model
         note = note_of(row)
         cells = [row.decoding or "-", _size(row.parameters), *scores, f"{notes[note]}{'*' if note.differs else ' '}"]
         table.add_row(name, *cells, style="bold" if row.ours else None)
@@ -48,7 +42,7 @@ def show_leaderboard(board: Leaderboard, rows: Sequence[Row], console: Console) 
     console.print()
     for note, number in notes.items():
         for line in _note_lines(note, number):
-            console.print(Text(line), soft_wrap=True)
+            console.print(line, soft_wrap=True, highlight=False)
     if any(note.differs for note in notes):
         console.print("* scored by a protocol of its own, which the note names")
     for sentence in scale_sentences(board):

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from textbox_elmer.runtime.catalog.apidoc import build_apidoc
@@ -15,6 +14,7 @@ from textbox_elmer.runtime.config import split_command_line
 from textbox_elmer.runtime.distillation.distill import distill_dataset
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.logs import log_to_console
+from textbox_elmer.terminal import say, table_console
 
 # Room for the largest of TextBox's datasets, 4.4 GB that unpack to some 12; what needs more is no dataset of theirs.
 MAX_GB = 20.0
@@ -36,12 +36,12 @@ def run(arguments: Sequence[str]) -> None:
 def _list(arguments: Sequence[str]) -> None:
     _, options = _read("list", arguments, 0, "data_path")
     _show(list_datasets(_data_path(options)))
-    print("Get one with: python -m textbox_elmer data get <dataset>")
+    say("Get one with: python -m textbox_elmer data get <dataset>")
 
 
 def _get(arguments: Sequence[str]) -> None:
     (name,), options = _read("get <dataset> [--max_gb=20]", arguments, 1, "data_path", "max_gb")
-    print(get_dataset(name, _data_path(options), _max_gb(options)))
+    say(get_dataset(name, _data_path(options), _max_gb(options)))
 
 
 def _check(arguments: Sequence[str]) -> None:
@@ -49,7 +49,7 @@ def _check(arguments: Sequence[str]) -> None:
     table, warnings = check_dataset(name, _data_path(options))
     _show(table)
     for warning in warnings:
-        print(f"Warning: {warning}")
+        say(f"Warning: {warning}")
 
 
 def _import(arguments: Sequence[str]) -> None:
@@ -61,12 +61,12 @@ def _import(arguments: Sequence[str]) -> None:
         if column not in options:
             raise UserError(f"`data import` needs --{column} <column>: the column that holds the {column}s.")
     table = options.get("hub") or options.get("file")
-    print(import_table(table, "file" in options, options["source"], options["target"], _data_path(options), name))
+    say(import_table(table, "file" in options, options["source"], options["target"], _data_path(options), name))
 
 
 def _apidoc(arguments: Sequence[str]) -> None:
     _, options = _read("apidoc", arguments, 0, "data_path")
-    print(build_apidoc(_data_path(options)))
+    say(build_apidoc(_data_path(options)))
 
 
 def _distill(arguments: Sequence[str]) -> None:
@@ -78,7 +78,7 @@ def _distill(arguments: Sequence[str]) -> None:
         raise UserError("`data distill` needs --model_path=<a run's folder or a checkpoint>: the model that writes.")
     numbers = _whole("num_beams", options, 1), _whole("batch_size", options, 64)
     log_to_console("warning")
-    print(distill_dataset(dataset, name, _data_path(options), options["model_path"], options.get("model"), *numbers))
+    say(distill_dataset(dataset, name, _data_path(options), options["model_path"], options.get("model"), *numbers))
 
 
 _COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
@@ -121,5 +121,4 @@ def _whole(name: str, options: dict[str, str], default: int) -> int:
 
 
 def _show(table: Table) -> None:
-    console = Console()
-    (console if console.is_terminal else Console(width=WIDTH)).print(table)
+    table_console(WIDTH).print(table)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from textbox_elmer.files import open_regular
+
 SPLITS = ("train", "valid", "test")
 _CHUNK = 1 << 22  # bytes
 
@@ -21,7 +23,7 @@ def _count_lines(path: Path) -> int | None:
     """Count lines as they are read: ended by \\n, \\r or \\r\\n, the last one perhaps by nothing."""
     lines, last = 0, b"\n"
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             while chunk := file.read(_CHUNK):
                 lines += chunk.count(b"\n") + chunk.count(b"\r") - chunk.count(b"\r\n")
                 lines -= last == b"\r" and chunk.startswith(b"\n")

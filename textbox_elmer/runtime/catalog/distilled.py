@@ -1,10 +1,10 @@
 """What a distilled dataset's folder says of itself, `distill.json`; a dataset's settings hold for its distillations."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.reading import read_json
 from textbox_elmer.runtime.errors import UserError
 
 RECORD = "distill.json"
@@ -20,10 +20,10 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     if not os.path.isfile(path):  # unlike Path.is_file, this raises nothing for an overlong name
         return None
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         if isinstance(record["dataset"], str):
             return record
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         pass
     raise UserError(
         f"{str(path)!r} is damaged, so that nothing says whose settings hold for {folder.name!r}: distill it anew, or "

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from textbox_elmer.files import open_own
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.hub import hub_endpoint
+from textbox_elmer.terminal import reason_of
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20  # bytes
@@ -152,7 +153,7 @@ def _reason(error: Exception) -> str:
         return f"it answers {error.response.status_code}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return reason_of(error)
 
 
 def _sha256(path: Path) -> str:

@@ -20,6 +20,7 @@ from pyarrow import ArrowException
 from textbox_elmer.runtime.catalog.table_folder import READERS, files_by_split
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.hub import hub_arguments, hub_endpoint
+from textbox_elmer.terminal import reason_of
 
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(:[^:/]+)?")
 SHOWN = 300  # characters of a library's complaint
@@ -117,7 +118,7 @@ def _explained(table: str) -> Iterator[None]:
         cause = error.__cause__ or error
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             raise cause from None
-        reason = " ".join(str(cause).split())[:SHOWN] or type(cause).__name__
+        reason = reason_of(cause)
         raise UserError(f"{table!r} cannot be read as a table: {reason.rstrip('.')}.") from None
     finally:
         datasets.logging.set_verbosity(verbosity)

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.terminal import reason_of
 
 SIDES = ("src", "tgt")
 NEEDED = frozenset(f"{split}.{side}" for split in ("train", "valid") for side in SIDES)
@@ -49,7 +50,7 @@ def unpack(archive: Path, folder: Path, limit: int) -> Path:
                     place.mkdir(exist_ok=True)
                     _copy(tar, entry, place / path.name)
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError, OverflowError) as error:
-        raise UserError(f"The archive is damaged or incomplete ({' '.join(str(error).split())}).") from None
+        raise UserError(f"The archive is damaged or incomplete ({reason_of(error)}).") from None
     return _complete(list(found.values()))
 
 

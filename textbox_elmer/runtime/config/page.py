@@ -2,12 +2,12 @@
 
 import yaml
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from textbox_elmer.runtime.config.keys import GROUPS, KEYS, MODEL_KEYS, Key
 from textbox_elmer.runtime.config.properties import find_property_file
 from textbox_elmer.runtime.config.values import read_yaml
+from textbox_elmer.terminal import table_console
 
 COLUMNS = ("key", "default", "values", "meaning")
 KINDS = {
@@ -45,11 +45,11 @@ def options_page() -> str:
 
 def print_options() -> None:
     """Print keys, defaults and meanings on the terminal."""
-    console = Console(width=None if Console().is_terminal else 160)
+    console = table_console(160)
     for group in GROUPS:
         table = Table(*COLUMNS, title=group, title_justify="left", box=box.SIMPLE)
         for row in _rows(group):
-            table.add_row(*(cell.replace("[", r"\[") for cell in row))
+            table.add_row(*row)
         console.print(table)
 
 

@@ -7,17 +7,29 @@ from typing import Any
 
 import yaml
 
+from textbox_elmer.reading import MOST_YAML, BoundedLoader, YamlError, parse_yaml, read_text
 from textbox_elmer.runtime.config.keys import KEYS, MODEL_KEYS, REQUIRED, Key
 from textbox_elmer.runtime.errors import UserError
 
 NULLS = ("null", "Null", "NULL", "None", "~")
 TEXT_TAG = "tag:yaml.org,2002:str"
-# PyYAML's own complaints, and those of Python that it lets through, e.g. for the date 2020-99-99.
-YAML_ERRORS = (yaml.YAMLError, ValueError, RecursionError)
 
 
-class Loader(yaml.SafeLoader):
+class Loader(BoundedLoader):
     """YAML with `3e-5` as the number and `None` as the null that everybody means; YAML 1.1 takes both for words."""
+
+
+class FileLoader(Loader):
+    """Reads a key that holds text as its value is written, be it `yes` or `007`."""
+
+    def get_single_node(self) -> yaml.Node | None:
+        """Return the document's root, None if there is no document."""
+        root = super().get_single_node()
+        for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+            is_null = value.tag == "tag:yaml.org,2002:null"
+            if isinstance(value, yaml.ScalarNode) and not is_null and _holds_text(key.value):
+                value.tag = TEXT_TAG
+        return root
 
 
 class Dumper(yaml.SafeDumper):
@@ -56,25 +68,13 @@ def plain_value(name: str, value: Any) -> Any:
         UserError: a value that no YAML file can hold, e.g. a tensor.
     """
     try:
-        return _load(to_yaml({name: value}))[name]
+        return parse_yaml(to_yaml({name: value}), FileLoader)[name]
     except yaml.representer.RepresenterError as error:
         raise UserError(
             f"{name} holds {error.args[-1]!r} (config_dict): give plain numbers, texts, lists and mappings."
         ) from None
-
-
-def _load(text: str) -> Any:
-    """Read YAML; a key that holds text gets its value as it is written, be it `yes` or `007`."""
-    loader = Loader(text)
-    try:
-        root = loader.get_single_node()
-        for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
-            is_null = value.tag == "tag:yaml.org,2002:null"
-            if isinstance(value, yaml.ScalarNode) and not is_null and _holds_text(key.value):
-                value.tag = TEXT_TAG
-        return None if root is None else loader.construct_document(root)
-    finally:
-        loader.dispose()
+    except YamlError as error:
+        raise UserError(f"{name} holds what no YAML file can hold ({error}; config_dict).") from None
 
 
 def _holds_text(name: Any) -> bool:
@@ -89,18 +89,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UserError: no such file, not UTF-8, not YAML (with the line), no mapping.
     """
     try:
-        content = _load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(read_text(path, MOST_YAML), FileLoader)
     except OSError as error:
         raise UserError(
             f"The config file {str(path)!r} cannot be read ({error.strerror}): check --config_files."
         ) from None
     except UnicodeDecodeError:
         raise UserError(f"The config file {str(path)!r} is not UTF-8 text: save it as UTF-8.") from None
-    except YAML_ERRORS as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
+    except YamlError as error:
+        where = f", line {error.line}" if error.line else ""
         raise UserError(
-            f"The config file {str(path)!r}{where} is not valid YAML ({_problem(error)}): correct that line."
+            f"The config file {str(path)!r}{where} is not valid YAML ({error}): correct that line."
         ) from None
     if content is None:
         return {}
@@ -118,16 +117,25 @@ def read_option(name: str, text: str) -> Any:
     if _holds_text(name):
         return None if text in NULLS else text
     try:
-        value = Loader(text).get_single_data()
-    except YAML_ERRORS as error:
+        value = parse_yaml(text, Loader)
+    except YamlError as error:
         if text.lstrip()[:1] not in ("[", "{"):
             return text
-        raise UserError(f"The value of --{name} is not valid YAML ({_problem(error)}): {text!r}.") from None
+        raise UserError(f"The value of --{name} is not valid YAML ({error}): {text!r}.") from None
     # `Summarize: ` is meant as text, `{num_beams: 4}` as a mapping.
     opening = {dict: "{", list: "["}.get(type(value))
     if opening and not text.lstrip().startswith(opening):
         return text
     return value
+
+
+def format_option(name: str, value: Any) -> str:
+    """Return the text that `read_option` reads as `value`."""
+    if isinstance(value, str) and _holds_text(name):
+        return value
+    # A plain scalar gets a line that ends its document; a list or a mapping stands on one line.
+    text = yaml.dump(value, Dumper=Dumper, default_flow_style=True, allow_unicode=True, width=float("inf"))
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
 def check_value(name: str, value: Any, origin: str) -> Any:
@@ -233,7 +241,3 @@ def _described(key: Key) -> str:
     if key.maximum is not None:
         return f"{noun} from {key.minimum} to {key.maximum}"
     return f"{noun} above {key.minimum:g}" if key.above else f"{noun} of at least {key.minimum:g}"
-
-
-def _problem(error: Exception) -> str:
-    return str(getattr(error, "problem", None) or error).splitlines()[0]

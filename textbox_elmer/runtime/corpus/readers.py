@@ -1,7 +1,6 @@
 """Reading the texts of one file, from the start or from a place noted earlier, in memory that does not grow with it."""
 
 import codecs
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,8 +9,11 @@ from pathlib import Path
 import pyarrow
 from pyarrow import parquet
 
+from textbox_elmer.files import open_regular
+from textbox_elmer.reading import parse_json
 from textbox_elmer.runtime.data.reading import parse_line
 from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.terminal import reason_of
 
 LONGEST_LINE = 1_000_000  # bytes
 ROWS_AT_ONCE = 256
@@ -60,7 +62,7 @@ def is_usable(text: str) -> bool:
 def _lines(path: Path, start: Place, parse: Callable[[str, str], str]) -> Iterator[tuple[Place, str]]:
     position, number = start.position, start.line
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             file.seek(position)
             while line := file.readline(LONGEST_LINE + 1):
                 if len(line) > LONGEST_LINE:
@@ -93,8 +95,8 @@ def _source_line(line: str, where: str) -> str:
 
 def _json_line(line: str, where: str) -> str:
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
+        value = parse_json(line)
+    except ValueError:
         value = None
     text = value.get(FIELD) if isinstance(value, dict) else None
     if not isinstance(text, str):
@@ -127,7 +129,7 @@ def _rows(path: Path, start: Place) -> Iterator[tuple[Place, str]]:
                     row += len(texts)
                 offset = 0
     except (pyarrow.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = reason_of(error)
         raise UserError(
             f"{str(path)!r} is damaged or no parquet file ({reason}): replace it, or leave it out with "
             "--skip_bad_files=True."

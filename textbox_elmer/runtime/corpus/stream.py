@@ -12,6 +12,7 @@ from textbox_elmer.runtime.corpus.index import BLOCK_TEXTS, JOINT, Packing
 from textbox_elmer.runtime.corpus.readers import FIELD, is_usable
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.hub import hub_arguments
+from textbox_elmer.terminal import reason_of
 
 SHUFFLED = 10_000  # texts
 HELD_OUT = 1_000  # texts
@@ -41,7 +42,7 @@ def open_stream(dataset: str) -> tuple[datasets.IterableDataset, list[str]]:
         held_out = splits.get("validation")
         valid = [row[FIELD] for row in (held_out or train).take(HELD_OUT) if _has_text(row)]
     except (OSError, ValueError, KeyError, StopIteration) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = reason_of(error)
         raise UserError(f"The hub's dataset {dataset!r} cannot be read as a corpus ({reason}).") from error
     return (train if held_out else train.skip(HELD_OUT)), valid
 

@@ -11,9 +11,11 @@ from pyarrow import compute
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
+from textbox_elmer.errors import is_panic
 from textbox_elmer.runtime.data.cache import cached, content_key
 from textbox_elmer.runtime.data.folder import Split
 from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.terminal import reason_of
 
 FORMAT = 1  # of the cached ids
 BATCH = 2000  # texts
@@ -118,9 +120,17 @@ def source_lengths(ids: datasets.Dataset) -> np.ndarray:
 
 def _ids(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, are_targets: bool = False) -> list[list[int]]:
     options = {"add_special_tokens": False, "return_attention_mask": False, "return_token_type_ids": False}
-    if are_targets and hasattr(tokenizer, "spm_target"):  # Marian's, which cuts each of two languages by its own model
-        return tokenizer(text_target=texts, verbose=False, **options)["input_ids"]
-    return tokenizer(texts, verbose=False, **options)["input_ids"]
+    # Marian's cuts each of two languages by its own model.
+    given = {"text_target" if are_targets and hasattr(tokenizer, "spm_target") else "text": texts}
+    try:
+        return tokenizer(**given, verbose=False, **options)["input_ids"]
+    except BaseException as error:
+        if type(error) is not Exception and not is_panic(error):  # what the Rust library raises
+            raise
+        raise UserError(
+            f"The tokenizer {tokenizer.name_or_path!r} stops over a text ({reason_of(error)}): its tokenizer.json asks "
+            "for what cannot be done; give another by --tokenizer_path."
+        ) from error
 
 
 def fingerprint(tokenizer: PreTrainedTokenizerBase) -> list[str]:

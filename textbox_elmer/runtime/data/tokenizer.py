@@ -7,14 +7,17 @@ from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from textbox_elmer.errors import is_panic
 from textbox_elmer.model.sizes import check_config_file
 from textbox_elmer.pretraining.vocabulary import BART_LIKE, SpecialTokens, learn_tokenizer
 from textbox_elmer.runtime.data.cache import cached, content_key
 from textbox_elmer.runtime.data.folder import load_split
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.hub import hub_arguments
+from textbox_elmer.terminal import reason_of
 
 FORMAT = 4  # of the cached tokenizer
+PROBE = "A text, 1 of 2."
 # How transformers says that a tokenizer's files need a package; of tiktoken it speaks where sentencepiece would do.
 MISSING = re.compile(
     r"(requires the |need to install )(?P<library>SentencePiece|rjieba|sacremoses)|`tiktoken` is required"
@@ -71,13 +74,15 @@ def load_tokenizer(name_or_path: str, **tokenizer_kwargs: Any) -> PreTrainedToke
             raise UserError(str(error)) from error
     try:
         return _read(name_or_path, **tokenizer_kwargs, **hub_arguments(name_or_path))
-    except Exception as error:  # the Rust library raises plain Exception for a damaged file
+    except BaseException as error:  # the Rust library raises plain Exception for a damaged file, or panics
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
         if match := MISSING.search(str(error)):
             package = (match["library"] or "sentencepiece").lower()
             raise UserError(
                 f"The tokenizer {name_or_path!r} needs the package {package}: pip install {package}."
             ) from error
-        reason = " ".join(str(error).split()).split(". ")[0].rstrip(".")[:200]
+        reason = reason_of(error).split(". ")[0].rstrip(".")
         if os.path.isdir(name_or_path):  # unlike Path.is_dir, this raises nothing for an overlong name
             raise UserError(
                 f"No tokenizer can be read from {name_or_path!r}, where tokenizer files are missing or damaged "
@@ -96,4 +101,5 @@ def _read(name_or_path: str | Path, **arguments: Any) -> PreTrainedTokenizerBase
     # Where config.json stands alone, transformers makes up a tokenizer of special tokens and at most a blank.
     if len(tokenizer.get_vocab().keys() - tokenizer.get_added_vocab().keys()) <= 1:
         raise ValueError("there is no vocabulary")
+    tokenizer(PROBE)
     return tokenizer

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from textbox_elmer.files import open_own, write_atomically
+from textbox_elmer.reading import parse_json, read_json
 from textbox_elmer.runtime.errors import UserError
 
 IDENTITY = "distillation.json"
@@ -83,7 +84,7 @@ def _anew(staging: Path) -> str:
 
 def _read_identity(path: Path) -> dict[str, Any] | None:
     try:
-        identity = json.loads(path.read_text(encoding="utf-8"))
+        identity = read_json(path)
     except (FileNotFoundError, ValueError):
         return None
     return identity if isinstance(identity, dict) else None
@@ -109,7 +110,7 @@ def _sound(line: bytes, number: int, sizes: Sequence[int]) -> Written | None:
     if not line.endswith(b"\n") or number >= len(sizes):
         return None
     try:
-        batch = Written(**json.loads(line))
+        batch = Written(**parse_json(line.decode()))
         sound = (
             batch.number == number
             and len(batch.texts) == sizes[number]
@@ -117,6 +118,6 @@ def _sound(line: bytes, number: int, sizes: Sequence[int]) -> Written | None:
             and isinstance(batch.cut, int)
             and isinstance(batch.seconds, float)
         )
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError):
         return None
     return batch if sound else None

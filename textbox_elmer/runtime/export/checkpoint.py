@@ -1,11 +1,11 @@
 """The checkpoint that is exported: an ELMER whose exits are the same for every text."""
 
-import json
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
 from textbox_elmer.model import ElmerForConditionalGeneration
+from textbox_elmer.reading import read_json
 from textbox_elmer.runtime.data import load_tokenizer
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.models.building import load_pretrained
@@ -55,7 +55,7 @@ def load_checkpoint(
 def _model_type(folder: Path) -> str:
     path = folder / "config.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["model_type"]
+        return read_json(path)["model_type"]
     except OSError as error:
         raise UserError(
             f"--model_path={str(folder)!r} is no folder with a checkpoint ({path.name}: {error.strerror}): "

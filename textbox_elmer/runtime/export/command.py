@@ -20,6 +20,7 @@ from textbox_elmer.runtime.export.requirements import PACKAGES, check_packages
 from textbox_elmer.runtime.export.session import OnnxElmer
 from textbox_elmer.runtime.logs import log_to_console
 from textbox_elmer.runtime.suggest import nearest
+from textbox_elmer.terminal import say
 
 FORMATS = ("onnx",)
 DEFAULTS: Mapping[str, Any] = {
@@ -143,7 +144,7 @@ def export(options: ExportOptions) -> None:
             "versions": {name: version(name) for name in ("torch", *PACKAGES)},
         }
         write_manifest(folder, facts)
-    print(f"The export is in {options.out}")
+    say(f"The export is in {options.out}")
 
 
 def _sources(
@@ -153,7 +154,7 @@ def _sources(
     if dataset is None and (Path(options.data_path) / APIDOC).is_dir():
         dataset = APIDOC
     if dataset is None:
-        print("There is no dataset apidoc here: checking on made-up sources (give --dataset=… for real ones).")
+        say("There is no dataset apidoc here: checking on made-up sources (give --dataset=… for real ones).")
         return made_up_sources(model.config.vocab_size, positions)
     return dataset_sources(dataset, options.data_path, tokenizer, positions)
 
@@ -184,7 +185,7 @@ def _check(model: ElmerForConditionalGeneration, exported: OnnxElmer, path: Path
         raise UserError(f"{str(error).removesuffix('.')}: its training has diverged, export another.") from error
     ways = [way for way in decodings(model.config) if way is not None]
     under = f" under {', '.join(ways)}" if ways else ""
-    print(
+    say(
         f"{path.name} ({path.stat().st_size / 1e6:.1f} MB): {found.same} of {found.examples} texts are the same{under} "
         f"({sources.origin}; PyTorch writes {found.different} different ones)"
     )

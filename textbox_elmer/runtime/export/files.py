@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from textbox_elmer.files import open_regular, put, workspace
+from textbox_elmer.files import put, workspace
+from textbox_elmer.reading import read_json
 from textbox_elmer.runtime.errors import UserError
 
 MANIFEST = "export.json"
@@ -55,9 +56,9 @@ def _may_be_ours(path: Path) -> bool:
 
 def _files_of_export(out: Path) -> set[str]:
     try:
-        with open_regular(out / MANIFEST, MOST_BYTES) as file:
-            return {MANIFEST, *json.load(file)["files"]}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        names = read_json(out / MANIFEST)["files"]
+        return {MANIFEST, *names}
+    except (OSError, ValueError, KeyError, TypeError):
         return set()
 
 

@@ -33,6 +33,7 @@ from textbox_elmer.runtime.models import pairs
 from textbox_elmer.runtime.models.formats import LANGUAGES
 from textbox_elmer.runtime.models.registry import ModelSpec
 from textbox_elmer.runtime.models.special_ids import SpecialIds, special_ids
+from textbox_elmer.terminal import reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ def _from_scratch(
         raise
     except Exception as error:  # every model has its own ways to say that its sizes are none
         raise UserError(
-            f"{spec.name} cannot be built from these sizes: {_one_line(error).removesuffix('.')}."
+            f"{spec.name} cannot be built from these sizes: {reason_of(error).removesuffix('.')}."
         ) from error
 
 
@@ -158,7 +159,7 @@ def checkpoint_config(path: str) -> PreTrainedConfig:
     except Exception as error:  # each kind of model has its own ways to say that its configuration is none
         raise UserError(
             f"No model configuration can be read from {path!r}: it is no folder with a valid config.json, and the hub "
-            f"offers or answers nothing by that name ({_one_line(error)}). Give a local folder, or connect first."
+            f"offers or answers nothing by that name ({reason_of(error)}). Give a local folder, or connect first."
         ) from error
 
 
@@ -181,7 +182,7 @@ def _read_config(spec: ModelSpec, path: str, fields: Mapping[str, Any]) -> PreTr
     try:
         return config_class.from_pretrained(path, **fields, **hub_arguments(path))
     except Exception as error:  # as above
-        raise UserError(f"The configuration of {path!r} does not take these values: {_one_line(error)}") from error
+        raise UserError(f"The configuration of {path!r} does not take these values: {reason_of(error)}") from error
 
 
 def _from_pretrained(
@@ -225,7 +226,7 @@ def load_pretrained(
         check_fits(partial(auto.from_config, model_config), trains)
     except Exception as error:
         raise UserError(
-            f"{path!r} cannot be loaded by its configuration: {_one_line(error).removesuffix('.')}."
+            f"{path!r} cannot be loaded by its configuration: {reason_of(error).removesuffix('.')}."
         ) from error
     load = pairs.from_halves if model_config.model_type == spec.half else model_class.from_pretrained
     trust = {} if spec.parallel else {"trust_remote_code": False}
@@ -312,7 +313,3 @@ def _check_canvas(model_config: ElmerConfig, config: Config) -> None:
             f"label_smoothing is {config['label_smoothing']} (set by {config.origin('label_smoothing')}), which is for "
             "alignment=position without copy_source alone: give --label_smoothing=0."
         )
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

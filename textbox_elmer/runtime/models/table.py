@@ -1,10 +1,10 @@
 """The registry as a table: on the terminal, and as docs/models.md."""
 
-from rich.console import Console
 from rich.table import Table
 
 from textbox_elmer.runtime.models.catalogue import ELSEWHERE, MODELS
 from textbox_elmer.runtime.models.spec import ModelSpec
+from textbox_elmer.terminal import table_console
 
 COLUMNS = ("name", "transformers' model_type", "kind", "source", "target", "checkpoints", "notes")
 PIPE = r"\|"  # in a cell
@@ -44,8 +44,8 @@ def print_models() -> None:
     """Print names, kinds and formats on the terminal."""
     table = Table(*COLUMNS[:5])
     for spec in MODELS.values():
-        table.add_row(*(cell.replace("`", "").replace("[", r"\[") for cell in _row(spec)[:5]))
-    Console(width=None if Console().is_terminal else 160).print(table)
+        table.add_row(*(cell.replace("`", "") for cell in _row(spec)[:5]))
+    table_console(160).print(table)
 
 
 def _row(spec: ModelSpec) -> tuple[str, ...]:

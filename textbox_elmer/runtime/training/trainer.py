@@ -42,6 +42,7 @@ from textbox_elmer.runtime.training.optimizers import optimizer_and_arguments
 from textbox_elmer.runtime.training.resuming import OPTIMIZER, SCHEDULER, alike, check_loaded, damaged, read_state
 from textbox_elmer.runtime.training.schedule import build_schedule
 from textbox_elmer.runtime.training.selection import selects_by_loss, validation_score
+from textbox_elmer.terminal import reason_of
 from textbox_elmer.termination import Terminated, deferred
 
 logger = logging.getLogger(__name__)
@@ -338,7 +339,7 @@ class HostTrainer(Seq2SeqTrainer):
         except Exception as error:  # a full disk surfaces as OSError, RuntimeError, SafetensorError or a Rust error
             raise UserError(
                 f"Checkpoint {self.state.global_step} cannot be saved into {str(self.run)!r} "
-                f"({' '.join(str(error).split())[:200]}): earlier checkpoints are untouched; make room, then continue "
+                f"({reason_of(error)}): earlier checkpoints are untouched; make room, then continue "
                 "with --model_path=<the last checkpoint>."
             ) from error
         finally:

@@ -1,17 +1,16 @@
 """`--multi_seed=5`: the same experiment with several random seeds, as TextBox's run_multi_seed.py."""
 
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from textbox_elmer.files import write_atomically
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.trials.several import Several
+from textbox_elmer.terminal import say, table_console
 
 SEEDS_BELOW = 10**9
 
@@ -35,20 +34,20 @@ def _run(several: Several, count: int) -> None:
     seeds = [int(draw.integers(SEEDS_BELOW)) for _ in range(count)]
     rows = []
     for number, seed in enumerate(seeds, start=1):
-        print(f"[{number}/{count}] seed {seed}", flush=True)
+        say(f"[{number}/{count}] seed {seed}")
         results = several.run(f"seed-{seed}", {"seed": seed})
         rows.append({"seed": seed, **_numbers(results)})
-    names = [name for name in rows[0] if name != "seed"]
-    summary = {
-        name: {
-            "mean": statistics.fmean(row[name] for row in rows),
-            "deviation": statistics.stdev(row[name] for row in rows) if count > 1 else None,
-        }
-        for name in names
-    }
+    names = [name for name in rows[0] if name != "seed" and all(name in row for row in rows)]
+    summary = {name: _spread([row[name] for row in rows]) for name in names}
     report = {"trials": rows, "summary": summary}
     write_atomically(several.folder / "multi_seed.json", json.dumps(report, indent=2))
     _show(report, several)
+
+
+def _spread(values: list[float]) -> dict[str, float | None]:
+    with np.errstate(invalid="ignore"):  # of a loss that has diverged
+        deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        return {"mean": float(np.mean(values)), "deviation": deviation}
 
 
 def _numbers(results: Mapping[str, Any]) -> dict[str, float]:
@@ -66,5 +65,5 @@ def _show(report: Mapping[str, Any], several: Several) -> None:
         deviation = "-" if values["deviation"] is None else f"{values['deviation']:.2f}"
         cells = [*(f"{row[name]:.2f}" for row in report["trials"]), f"{values['mean']:.2f}", deviation]
         table.add_row(name, *cells)
-    Console(width=None if Console().is_terminal else 160).print(table)
-    print(f"Written: {several.folder / 'multi_seed.json'}")
+    table_console(160).print(table)
+    say(f"Written: {several.folder / 'multi_seed.json'}")

@@ -48,7 +48,7 @@ class Several:
         given.pop("saved_dir", None)
         several = cls(Path(config["saved_dir"]) / name, config, given, tuple(config_files))
         settings = {"options": given, "config_files": list(config_files), **own}
-        with held_settings(several.folder, settings, "--filename"):
+        with held_settings(several.folder, settings, "--filename or --saved_dir"):
             yield several
 
     def run(self, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:

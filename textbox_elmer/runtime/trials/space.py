@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.reading import MOST_YAML, read_text
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.suggest import nearest
 
 # Numbers that each method takes; choice takes any list.
 METHODS = {"choice": None, "uniform": 2, "quniform": 3, "loguniform": 2}
+LARGEST = 2.0**63  # of numbers
+LARGEST_EXPONENT = 43  # whose power of e is below that
+MOST_STEPS = 1_000_000
+SHOWN = 200  # characters of a line
 FORM = "<option> <method> <values>, e.g. learning_rate choice [1e-4, 3e-4]"
 
 
@@ -39,8 +44,16 @@ class Dimension:
         if self.method == "loguniform":
             return math.exp(trial.suggest_float(self.name, low, high))
         drawn = trial.suggest_float(self.name, low, high)
-        if self.method == "uniform":
-            return drawn
+        return drawn if self.method == "uniform" else self._rounded(drawn)
+
+    def to_check(self) -> list[Any]:
+        """Return the values that tell whether all can be given: every choice, or the lowest and the highest number."""
+        if self.method == "choice":
+            return list(self.values)
+        settle = {"loguniform": math.exp, "quniform": self._rounded}.get(self.method, float)
+        return [settle(value) for value in self.values[:2]]
+
+    def _rounded(self, drawn: float) -> int | float:
         step = self.values[2]
         rounded = round(drawn / step) * step
         return int(rounded) if all(isinstance(value, int) for value in self.values) else rounded
@@ -53,7 +66,7 @@ def read_space(path: Path) -> list[Dimension]:
         UserError: it cannot be read, or a line is none of the format, with its number.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path, MOST_YAML).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "no UTF-8 text"
         raise UserError(f"The search space {str(path)!r} cannot be read ({reason}): check --space.") from error
@@ -86,6 +99,8 @@ def _read_line(line: str, where: str) -> Dimension:
         raise UserError(f"{where}: {text.strip()!r} is no list of plain values, such as [1, 2].") from None
     if not isinstance(values, list | tuple) or not values:
         raise UserError(f"{where}: {text.strip()!r} is no list of plain values, such as [1, 2].")
+    if not all(map(_is_plain, values)):
+        raise UserError(f"{where}: {text.strip()[:SHOWN]!r} holds more than plain values, such as [1, 2].")
     if METHODS[method] is not None:
         _check_numbers(method, values, where)
     return Dimension(name, method, tuple(values))
@@ -95,8 +110,23 @@ def _check_numbers(method: str, values: Any, where: str) -> None:
     wanted = METHODS[method]
     are_numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
     if len(values) != wanted or not are_numbers or not values[0] < values[1] or (wanted == 3 and values[2] <= 0):
-        step = " and the step" if wanted == 3 else ""
-        raise UserError(f"{where}: {method} takes [lowest, highest{', step' if step else ''}], not {list(values)!r}.")
+        step = ", step" if wanted == 3 else ""
+        raise UserError(f"{where}: {method} takes [lowest, highest{step}], not {list(values)!r}.")
+    if method == "loguniform" and values[1] > LARGEST_EXPONENT:
+        raise UserError(f"{where}: loguniform takes exponents of e, up to {LARGEST_EXPONENT}, not {values[1]!r}.")
+    if wanted == 3 and (values[1] - values[0]) / values[2] > MOST_STEPS:
+        raise UserError(f"{where}: {list(values)!r} has more than {MOST_STEPS:,} steps: give a larger one.")
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether a value is what YAML has a plain form for, and a number one that can be reckoned with."""
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
+    if isinstance(value, int | float):
+        return abs(value) < LARGEST
+    return value is None or isinstance(value, str)
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
