@@ -128,7 +128,7 @@ def _rows(path: Path, start: Place) -> Iterator[tuple[Place, str]]:
                         offset, line = offset + 1, line + 1
                     row += len(texts)
                 offset = 0
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:  # the last of a column's name
         reason = reason_of(error)
         raise UserError(
             f"{str(path)!r} is damaged or no parquet file ({reason}): replace it, or leave it out with "
