@@ -7,6 +7,7 @@ import random
 import resource
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,18 @@ def bart_folder(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
-    """No file takes a single byte: as on a full disk, but with EFBIG for ENOSPC."""
+    """Let no file take a single byte within the block: as on a full disk, but with EFBIG for ENOSPC.
+
+    No fixture: pytest itself writes between a test and the end of its fixtures, perhaps to a file.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu"]

@@ -18,7 +18,7 @@ from pyarrow import parquet
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
-from tests.conftest import FIXTURES, TINY_BART, options, tiny
+from tests.conftest import FIXTURES, TINY_BART, full_disk, options, tiny
 from textbox_elmer import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.cli import main
 from textbox_elmer.files import held
@@ -445,8 +445,9 @@ def test_a_full_disk_is_named(workplace: Path, monkeypatch: pytest.MonkeyPatch, 
     assert "saved/run/results.json cannot be written (No space left on device)" in capsys.readouterr().err
 
 
-def test_a_disk_that_is_full_from_the_start(workplace: Path, full_disk: None, capsys: pytest.CaptureFixture) -> None:
-    assert main(["--model=ELMER", "--dataset=toy", *options(tiny(filename="run", tokenizer_path=TOKENIZER))]) == 2
+def test_a_disk_that_is_full_from_the_start(workplace: Path, capsys: pytest.CaptureFixture) -> None:
+    with full_disk():
+        assert main(["--model=ELMER", "--dataset=toy", *options(tiny(filename="run", tokenizer_path=TOKENIZER))]) == 2
     errors = capsys.readouterr().err
     assert "Error: saved/run/config.yaml cannot be written (File too large): make room and repeat." in errors
     assert "Traceback" not in errors

@@ -5,20 +5,22 @@ from pathlib import Path
 import pytest
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
+from tests.conftest import full_disk
 from textbox_elmer.runtime.curves import Curves
 from textbox_elmer.runtime.logs import log_to_console
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_full_disk_is_said_once(tmp_path: Path, full_disk: None, capsys: pytest.CaptureFixture) -> None:
+def test_a_full_disk_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     log_to_console("info")
     arguments = TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to=[])
     given = arguments, TrainerState(is_world_process_zero=True), TrainerControl()
     curves = Curves(tmp_path / "tensorboard")
-    curves.on_train_begin(*given)
-    for _ in range(3):
-        curves.on_log(*given, logs={"loss": 1.0})
-    curves.on_train_end(*given)
+    with full_disk():
+        curves.on_train_begin(*given)
+        for _ in range(3):
+            curves.on_log(*given, logs={"loss": 1.0})
+        curves.on_train_end(*given)
     said = capsys.readouterr().err
     assert "Traceback" not in said
     (line,) = said.splitlines()

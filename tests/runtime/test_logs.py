@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import full_disk
 from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.logs import PACKAGE, log_to_console, log_to_file
 
@@ -43,10 +44,11 @@ def test_a_folder_in_the_place_is_named(tmp_path: Path) -> None:
         log_to_file(tmp_path / "run.log")
 
 
-def test_a_full_disk_is_said_once(tmp_path: Path, full_disk: None, capsys: pytest.CaptureFixture) -> None:
-    log_to_file(tmp_path / "run.log")
-    logger.info("one")
-    logger.info("two")
+def test_a_full_disk_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    with full_disk():
+        log_to_file(tmp_path / "run.log")
+        logger.info("one")
+        logger.info("two")
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(" ", 2)[2] for line in lines] == [
         "INFO one",
