@@ -4,13 +4,14 @@ Importing this package makes ELMER known to transformers' Auto classes. It impor
 the folder can be copied into another one.
 """
 
-from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, BartTokenizer
+from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer, BartTokenizer
 
 from .configuration import ElmerConfig
 from .modeling import ElmerForConditionalGeneration, ElmerGeneration, ElmerOutput
 
 AutoConfig.register("elmer", ElmerConfig, exist_ok=True)
-AutoModelForSeq2SeqLM.register(ElmerConfig, ElmerForConditionalGeneration, exist_ok=True)
+for auto_class in (AutoModel, AutoModelForSeq2SeqLM):  # ELMER has no use without its head
+    auto_class.register(ElmerConfig, ElmerForConditionalGeneration, exist_ok=True)
 AutoTokenizer.register(ElmerConfig, tokenizer_class=BartTokenizer, exist_ok=True)
 
 __all__ = ["ElmerConfig", "ElmerForConditionalGeneration", "ElmerGeneration", "ElmerOutput"]

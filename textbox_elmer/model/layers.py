@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.activations import ACT2FN
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import BaseModelOutput
 
 from .configuration import ElmerConfig
 from .packing import Linear
@@ -81,10 +83,11 @@ class Attention(nn.Module):
         return self.out_proj(attended.transpose(1, 2).flatten(2))
 
 
-class TransformerLayer(nn.Module):
+class TransformerLayer(GradientCheckpointingLayer):
     """What encoder and decoder layers share: self-attention and feed-forward, each added to what it reads.
 
-    The sum is normalised (BART's order), or with `normalize_before` what they read is.
+    The sum is normalised (BART's order), or with `normalize_before` what they read is. With gradient checkpointing a
+    layer's activations are computed again in the backward pass; keys and values of a decoder's layer are kept.
     """
 
     def __init__(self, config: ElmerConfig, heads: int, inner: int) -> None:
@@ -184,12 +187,17 @@ class Encoder(Stack):
         super().__init__(config, embed_tokens)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
 
-    def forward(self, input_ids: Tensor, mask: Tensor | None) -> Tensor:
-        """Encode `[batch, source_length]` ids into `[batch, source_length, width]` states."""
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> BaseModelOutput:
+        """Encode `[batch, source_length]` ids into `last_hidden_state`, `[batch, source_length, width]`.
+
+        Args:
+            attention_mask: 1 for tokens, 0 for padding, of the ids' shape; without it nothing is padding.
+        """
         hidden = self.embed(input_ids)
+        mask = None if attention_mask is None else additive_mask(attention_mask, hidden.dtype)
         for layer in self.layers:
             hidden = layer(hidden, mask)
-        return self.layer_norm(hidden)
+        return BaseModelOutput(last_hidden_state=self.layer_norm(hidden))
 
 
 @dataclass(frozen=True)

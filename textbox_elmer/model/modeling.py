@@ -118,6 +118,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
     _no_split_modules = ["EncoderLayer", "DecoderLayer"]  # noqa: RUF012
     # The loss is a mean over this batch's tokens; the Trainer may not scale it by tokens of other batches.
     accepts_loss_kwargs = False
+    supports_gradient_checkpointing = True
 
     def __init__(self, config: ElmerConfig) -> None:
         super().__init__(config)
@@ -148,6 +149,14 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         """Replace the shared token embedding everywhere."""
         self.model.shared = self.model.encoder.embed_tokens = self.model.decoder.embed_tokens = value
 
+    def get_encoder(self, modality: str | None = None) -> Encoder:
+        """Return what turns sources into states: a function of `input_ids` and `attention_mask`."""
+        return self.model.encoder
+
+    def get_decoder(self) -> Decoder:
+        """Return the canvas's embeddings and layers."""
+        return self.model.decoder
+
     def get_output_embeddings(self) -> nn.Linear:
         """Return the head that all off-ramps share."""
         return self.lm_head
@@ -173,7 +182,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         if attention_mask is None:
             attention_mask = input_ids != self.config.pad_token_id
         mask = additive_mask(attention_mask, self.model.shared.weight.dtype)
-        states = self.model.encoder(input_ids, mask)
+        states = self.model.encoder(input_ids, attention_mask).last_hidden_state
         pointer = None
         if self.pointer is not None:
             # Not isin(), which exporters do not know.
