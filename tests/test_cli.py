@@ -347,7 +347,7 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
         ["--model=BART", "--pretrain_task=denoising", "--model_path=model"],
         "holds a model of type 'elmer', but --model=BART loads 'bart'",
     ),
-    ("saved_dir is a file", saved_is_a_file, ["--saved_dir=file"], "'file' cannot be written (File exists): give"),
+    ("saved_dir is a file", saved_is_a_file, ["--saved_dir=file"], "'file' cannot be written (a file is in the way): give"),
     *(
         (
             f"no reference in {split}",
@@ -614,7 +614,7 @@ def test_a_forbidden_place_is_named(
 def test_a_name_that_is_too_long_is_a_mistake(workplace: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["report", "a" * 300]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "cannot be read or written (File name too long): name another" in line
+    assert "is too long for a file's name: give a shorter one" in line
 
 
 def test_a_panic_is_one_sentence(

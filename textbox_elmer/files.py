@@ -33,7 +33,8 @@ def writing(path: Path, remedy: str) -> Iterator[None]:
         yield
     except OSError as error:
         room = "make room there, or " if error.errno in FULL else ""
-        raise UserError(f"{str(path)!r} cannot be written ({error.strerror or error}): {room}{remedy}.") from None
+        reason = "a file is in the way" if isinstance(error, FileExistsError) else error.strerror or error
+        raise UserError(f"{str(path)!r} cannot be written ({reason}): {room}{remedy}.") from None
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

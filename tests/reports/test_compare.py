@@ -249,5 +249,5 @@ def test_damaged_texts_are_written_anew(workplace: Path, content: str) -> None:
     run.mkdir(parents=True)
     (run / "results.json").write_text("{}")
     (workplace / "out" / "side-by-side-2020.json").write_text(content)
-    with pytest.raises(UserError, match=r"ELMER-2020/config.yaml' cannot be read"):  # so it looks for the model
+    with pytest.raises(UserError, match=r"ELMER-2020/config.yaml' is missing"):  # so it looks for the model
         write_side_by_side(plan, 2020)

@@ -219,7 +219,7 @@ def test_hostile_texts_are_only_texts(place: Path, work: Path) -> None:
     texts[0], traces[0] = SCRIPT, {"pieces": [SCRIPT[:9], SCRIPT[9:]], "exit_layers": [0, 1], "scores": [1, 0.5]}
     (copy / "generation.jsonl").write_text("".join(f"{json.dumps(trace)}\n" for trace in traces))
     rescored(copy, texts)
-    results = json.loads((copy / "results.json").read_text()) | {"command": f"{BREAKOUT}\ud800", "model": SCRIPT}
+    results = json.loads((copy / "results.json").read_text()) | {"command": BREAKOUT, "model": SCRIPT}
     (copy / "results.json").write_text(json.dumps(results))
     page = report(work, "<b>&")
     assert len(page.all("script")) == len(page.all("style")) == 1
@@ -275,6 +275,7 @@ def spoilt(place: Path, work: Path, name: str, content: str | bytes | None) -> P
         ("results.json", '{"model": "ELMER",', r"results.json' is damaged"),
         ("results.json", "[" * 99999, r"results.json' is damaged"),
         ("results.json", b"\xff\xfe", r"results.json' is damaged"),
+        ("results.json", r'{"model": "\ud800", "dataset": "toy"}', r"results.json' is damaged"),
         ("results.json", "[1]", r"results.json' is damaged, it does not hold what a run writes"),
         ("results.json", '{"model": "ELMER", "dataset": "toy", "metrics": [1]}', "does not hold what a run writes"),
         ("results.json", '{"model": "M", "dataset": "d", "metrics": {"a": null}}', "does not hold what a run writes"),

@@ -451,7 +451,7 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
         "a file for a parent",
         write("file"),
         [MODEL, "--out=file/out"],
-        "'file/out' cannot be written (Not a di",
+        "'file/out' cannot be written (a file is in the way): give another --out",
     ),
 ]
 
