@@ -347,7 +347,7 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
         ["--model=BART", "--pretrain_task=denoising", "--model_path=model"],
         "holds a model of type 'elmer', but --model=BART loads 'bart'",
     ),
-    ("saved_dir is a file", saved_is_a_file, ["--saved_dir=file"], "'file' cannot be written (a file is in the way): give"),
+    ("saved_dir is a file", saved_is_a_file, ["--saved_dir=file"], "'file' cannot be written (a file is in the way)"),
     *(
         (
             f"no reference in {split}",

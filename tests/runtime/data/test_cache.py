@@ -33,9 +33,9 @@ class Counting:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer, self.texts = tokenizer, 0
 
-    def __call__(self, texts: Any, **options: Any) -> Any:
-        self.texts += len(texts) if isinstance(texts, list) else 0
-        return self.tokenizer(texts, **options)
+    def __call__(self, text: Any, **options: Any) -> Any:
+        self.texts += len(text) if isinstance(text, list) else 0
+        return self.tokenizer(text, **options)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.tokenizer, name)

@@ -1,8 +1,8 @@
 """Whether a checkpoint holds all that its training goes on with, told before anything is made."""
 
-import json
 import logging
 import random
+import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from transformers import TrainerControl, TrainerState
 from transformers.trainer_pt_utils import safe_globals
 
+from textbox_elmer.reading import read_json
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.errors import UserError
 
@@ -24,7 +25,6 @@ STATE, OPTIMIZER, SCHEDULER = "trainer_state.json", "optimizer.pt", "scheduler.p
 # What holds the optimizer's state instead where FSDP or DeepSpeed shards it.
 SHARDED = ("optimizer_*", "global_step*")
 INSTEAD = "give another checkpoint, or --resume_training=False to take the weights alone"
-MOST_BYTES = 2**28  # of trainer_state.json, whose history grows by some hundred bytes with every logged step
 MOST_STEPS = 2**53  # beyond it a float skips whole numbers
 MOST = 1e300  # of any other number; infinite ones and NaN are not below it
 SIDES = (2, 3, 5, 7, 11)  # of what stands in for a parameter: each is another
@@ -58,9 +58,7 @@ def read_state(checkpoint: Path) -> TrainerState:
     """
     path = checkpoint / STATE
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ValueError("it is too large")
-        values, hints = json.loads(path.read_text(encoding="utf-8")), get_type_hints(TrainerState)
+        values, hints = read_json(path), get_type_hints(TrainerState)
         for name, value in values.items():
             if name not in hints or not _suits(value, hints[name], name):
                 raise ValueError(f"{name[:40]} is {str(value)[:40]}")
@@ -184,7 +182,8 @@ def _suits(value: Any, hint: Any, name: str) -> bool:
     if hint is float:
         return type(value) in (int, float) and abs(value) < MOST
     if hint is int:
-        return type(value) is int and 0 <= value <= MOST_STEPS
+        # A stream whose length nobody knows has endless epochs.
+        return type(value) is int and 0 <= value <= (sys.maxsize if name == "num_train_epochs" else MOST_STEPS)
     return isinstance(value, get_origin(hint) or hint)
 
 
