@@ -1,11 +1,13 @@
 """The command line: `run_textbox.py`, `textbox-elmer` and `python -m textbox_elmer` all end here."""
 
+import argparse
 import errno
 import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from textbox_elmer.errors import is_panic
 from textbox_elmer.files import FULL
@@ -35,6 +37,9 @@ Train, test and compare text-generation models, ELMER's parallel decoder first.
   {program} --textbox_home=DIR --model=ELMER --dataset=samsum [--key=value …]
       the same inside your TextBox checkout: its configuration, data, trainer and metrics; also for its own models.
       {variable}=DIR in the environment says so for every run, --textbox_home=False not for this one.
+  {program} generate --model_path=PATH [--input=FILE] [--output=FILE] [--column=text] [--details] [--strict]
+      write a trained model's text for every text of a .txt, .jsonl, .csv, .tsv or .parquet file, a folder of such, or
+      standard input; repeat it to go on with it. `generate --help` has its options.
   {program} data list | get D [--max_gb=20] | check D | apidoc   [--data_path=dataset]
       list all datasets, download one that TextBox has published, look for faults in one,
       build apidoc out of the descriptions of web services in the package botocore
@@ -60,7 +65,16 @@ Train, test and compare text-generation models, ELMER's parallel decoder first.
 
 Models: {models}. Data: <data_path>/<dataset>/{{train,valid,test}}.{{src,tgt}}, one example a line.
 """
-BENCHES = ("latency", "approximations", "training", "corruption", "corpus_memory", "pretraining_gain", "ablation")
+BENCHES = (
+    "latency",
+    "approximations",
+    "training",
+    "corruption",
+    "corpus_memory",
+    "pretraining_gain",
+    "ablation",
+    "generate",
+)
 OFF = ("", "false", "none")  # what is typed for --textbox_home to run in no checkout
 # What a typed path may be to the system, wherever it is first touched.
 UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
@@ -71,15 +85,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line (`sys.argv` by default) and return the exit status.
 
     0: done. 1: a fault of ours. 2: something that the user can put right, said in one sentence on stderr.
-    130: interrupted. 143: asked to end by SIGTERM.
+    3: done, but for rows of `generate` that could not be. 130: interrupted. 143: asked to end by SIGTERM.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     try:
         _check_unicode(arguments)
         with listening():
-            _dispatch([argument for argument in arguments if argument != "--debug"])
-        return 0
+            return _dispatch([argument for argument in arguments if argument != "--debug"])
     except Terminated as terminated:
         message, status = f"Terminated: {terminated}", STATUS
     except BrokenPipeError:  # what reads us, `head` say, has enough
@@ -120,16 +133,17 @@ def _check_unicode(arguments: Sequence[str]) -> None:
             raise UserError(f"{argument!r} is not UTF-8 text: write, or rename, it so that it is.") from None
 
 
-def _dispatch(arguments: list[str]) -> None:
+def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         program = "python run_textbox.py" if sys.argv[0].endswith("run_textbox.py") else "textbox-elmer"
         print(USAGE.format(program=program, models=", ".join(MODELS), benches=", ".join(BENCHES), variable=VARIABLE))
-    elif arguments[0] in COMMANDS:
-        COMMANDS[arguments[0]](arguments[1:])
-    elif not arguments[0].startswith("-") and (guess := nearest(arguments[0], COMMANDS)):
+        return 0
+    if arguments[0] in COMMANDS:
+        return COMMANDS[arguments[0]](arguments[1:]) or 0
+    if not arguments[0].startswith("-") and (guess := nearest(arguments[0], COMMANDS)):
         raise UserError(f"There is no command {arguments[0]!r}: did you mean {guess}?")
-    else:
-        _experiment(arguments)
+    _experiment(arguments)
+    return 0
 
 
 def _experiment(arguments: list[str]) -> None:
@@ -164,6 +178,17 @@ def _trials(trials: dict[str, object], options: dict[str, object], files: list[s
 def _checked(key: str, value: object) -> object:
     # A checkout has tasks of its own.
     return value if key == "pretrain_task" else check_value(key, value, "command line")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message[:1].upper()}{message[1:]}: `{self.prog} --help` shows the options.")
+
+
+def _generate(arguments: list[str]) -> int:
+    command = import_module("textbox_elmer.inference.command")
+    parser = command.add_parser(_Parser(prog="textbox-elmer").add_subparsers())
+    return command.run(parser.parse_args(arguments))
 
 
 def _bench(arguments: list[str]) -> None:
@@ -214,6 +239,7 @@ def _leaderboard(arguments: list[str]) -> None:
 
 
 COMMANDS = {
+    "generate": _generate,
     "data": _data,
     "bench": _bench,
     "export": _export,

@@ -1,25 +1,33 @@
 """A trained model ready to write: a run's, loaded as it was trained, or any other checkpoint's."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from textbox_elmer.runtime.config import Config, resolve_config
-from textbox_elmer.runtime.data import Split, encode_split
+from textbox_elmer.runtime.data import Split, TextEncoder, encode_split, fingerprint
 from textbox_elmer.runtime.data.collator import prompts
 from textbox_elmer.runtime.experiment import fine_tuning_collator
-from textbox_elmer.runtime.generation import generate_ids, prepared
+from textbox_elmer.runtime.generation import Generated, generate_ids, prepared
 from textbox_elmer.runtime.models.building import build_model
 from textbox_elmer.runtime.models.registry import ModelSpec, find_model
 from textbox_elmer.runtime.models.special_ids import SpecialIds, special_ids
 from textbox_elmer.runtime.models.tokenizers import build_tokenizer
 from textbox_elmer.runtime.training.checkpoints import check_saved_config
+
+# What a text depends on beside the weights, the model's own configuration and the options of generate().
+SETTINGS = ("src_len", "tgt_len", "truncate", "prefix_prompt", "suffix_prompt", "src_lang", "tgt_lang")
+# What a configuration says of its files and not of its model.
+ABOUT_FILES = ("_name_or_path", "transformers_version")
 
 
 @dataclass(frozen=True)
@@ -36,23 +44,57 @@ class TrainedModel:
         """Return a split's ids as the model was trained with; `encode_split` says which columns."""
         return encode_split(split, self.tokenizer, self.config, frames=(self.special.source, self.special.target))
 
+    def text_encoder(self) -> TextEncoder:
+        """Return what makes ids of texts in memory, as `encode` does of a split.
+
+        Raises:
+            UserError: the lengths leave no room for a text.
+        """
+        return TextEncoder(self.tokenizer, self.config, (self.special.source, self.special.target))
+
     def sources(self, ids: Dataset, examples: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return some encoded examples' sources and their mask, `[batch, source_length]`, on the model's device."""
-        columns = ids[list(examples)]
-        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-        batch = fine_tuning_collator(self.config, self.spec, self.tokenizer)(rows)
+        """Return some encoded examples' sources as `batch` does."""
+        return self.batch(ids[list(examples)]["source_ids"])
+
+    def batch(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Return sources' ids and their mask, `[batch, source_length]`, on the model's device."""
+        examples = [{"source_ids": row, "target_ids": []} for row in rows]
+        batch = fine_tuning_collator(self.config, self.spec, self.tokenizer)(examples)
         sources, mask = batch["input_ids"], batch["attention_mask"]
         if self.spec.causal:
             sources, mask = prompts(batch, self.tokenizer.pad_token_id)
         return sources.to(self.model.device), mask.to(self.model.device)
 
-    def generate(self, sources: Tensor, mask: Tensor) -> Tensor:
-        """Return the ids of the texts for what `sources` returned, `[batch, longest]`.
+    def generate(self, sources: Tensor, mask: Tensor, scored: bool = False) -> Generated:
+        """Write a text for each row of what `batch` returned.
+
+        Args:
+            scored: whether the tokens' probabilities are wanted, if the model is a parallel one.
 
         Raises:
             UserError: `generation_kwargs` holds what the model's generate() does not take.
         """
-        return generate_ids(self.model, self.spec, self.config, sources, mask).ids
+        return generate_ids(self.model, self.spec, self.config, sources, mask, scored)
+
+    def identity(self) -> dict[str, Any]:
+        """Return all that decides its texts, as JSON values by the names that a user knows them by."""
+        settings = {key: self.config[key] for key in SETTINGS}
+        options = dict(self.config["generation_kwargs"] or {})
+        return {"model": self.spec.name, "model_path": self._digest(), "generation_kwargs": options, **settings}
+
+    def _digest(self) -> str:
+        """Return a digest of the weights, the configuration and the tokenizer, wherever they were loaded from."""
+        digest = hashlib.sha256()
+        # ELMER keeps all that its generate() goes by in its one configuration.
+        parts = [self.model.config, *([] if self.spec.parallel else [self.model.generation_config])]
+        for part in parts:
+            fields = {key: value for key, value in part.to_dict().items() if key not in ABOUT_FILES}
+            digest.update(json.dumps(fields, sort_keys=True, default=str).encode())
+        digest.update(json.dumps(fingerprint(self.tokenizer)).encode())
+        for name, weights in sorted(self.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(weights.float().cpu().numpy()))
+        return digest.hexdigest()
 
 
 def run_config(saved: Path, checkpoint: str | Path, **changes: Any) -> Config:

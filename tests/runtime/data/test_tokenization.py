@@ -15,6 +15,7 @@ from textbox_elmer.runtime.data import (
     CanvasCollator,
     Seq2SeqCollator,
     Split,
+    TextEncoder,
     encode_split,
     load_tokenizer,
     special_token_frame,
@@ -155,3 +156,19 @@ def test_the_least_room_suffices(tokenizer: PreTrainedTokenizerBase, tmp_path: P
         config = {"src_len": 3, "tgt_len": 3, "truncate": truncate}
         (row,) = encode_split(split(["one two three"], ["four five"]), tokenizer, config, tmp_path)
         assert (len(row["source_ids"]), len(row["target_ids"])) == (3, 3)
+
+
+@pytest.mark.parametrize("truncate", ["tail", "head"])
+def test_in_memory_as_on_disk(tokenizer: PreTrainedTokenizerBase, tmp_path: Path, truncate: str) -> None:
+    """And it is told how many tokens were left out."""
+    config = {"src_len": 6, "tgt_len": 4, "truncate": truncate, "prefix_prompt": "x"}
+    data = split(["one", "one two three four five six"], ["seven", "eight nine ten eleven"])
+    rows = list(encode_split(data, tokenizer, config, tmp_path))
+    encoder = TextEncoder(tokenizer, config)
+    sides = encoder.sources(data.source), encoder.targets(data.target)
+    for side, column, room in zip(sides, ("source_ids", "target_ids"), (3, 2), strict=True):
+        assert side.ids == [row[column] for row in rows]
+        texts = data.source if column == "source_ids" else data.target
+        bare = [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
+        assert side.cut == [max(length - room, 0) for length in bare]
+        assert side.cut[1] > 0

@@ -34,7 +34,7 @@ class Contestant:
         sources, mask = self.trained.sources(self.ids, examples)
         _wait(sources.device)
         start = time.perf_counter()
-        ids = self.trained.generate(sources, mask)
+        ids = self.trained.generate(sources, mask).ids
         _wait(sources.device)
         return decode_texts(self.trained.tokenizer, ids.tolist()), time.perf_counter() - start
 

@@ -2,14 +2,16 @@
 
 from textbox_elmer.runtime.data.collator import CanvasCollator, CausalCollator, Seq2SeqCollator
 from textbox_elmer.runtime.data.folder import Split, find_dataset, load_split, quick_test_limit
-from textbox_elmer.runtime.data.tokenization import encode_split, fingerprint, special_token_frame
+from textbox_elmer.runtime.data.tokenization import Encoded, TextEncoder, encode_split, fingerprint, special_token_frame
 from textbox_elmer.runtime.data.tokenizer import load_tokenizer, train_tokenizer, training_texts
 
 __all__ = [
     "CanvasCollator",
     "CausalCollator",
+    "Encoded",
     "Seq2SeqCollator",
     "Split",
+    "TextEncoder",
     "encode_split",
     "find_dataset",
     "fingerprint",

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from textbox_elmer.files import held, put, remove, writing
 from textbox_elmer.runtime.catalog.distilled import RECORD
 from textbox_elmer.runtime.catalog.getting import ELSEWHERE, check_name, refuse_existing
-from textbox_elmer.runtime.data import Split, find_dataset, fingerprint, load_split
+from textbox_elmer.runtime.data import Split, find_dataset, load_split
 from textbox_elmer.runtime.data.reading import format_line
 from textbox_elmer.runtime.data.tokenization import source_lengths
 from textbox_elmer.runtime.distillation.progress import Written, begun_or_continued, keep, staging_of
@@ -33,10 +33,6 @@ from textbox_elmer.runtime.trained import TrainedModel, load_trained
 
 WINDOW = 64  # batches, within which examples are sorted by length: the bar's rate stays even, little is padding
 OF_THE_DATA = tuple(f"{split}.{side}" for split in ("valid", "test") for side in ("src", "tgt"))
-# What a text depends on beside the weights and the model's own configuration.
-SETTINGS = ("src_len", "tgt_len", "truncate", "prefix_prompt", "suffix_prompt", "src_lang", "tgt_lang")
-# What a configuration says of its files and not of its model.
-ABOUT_FILES = ("_name_or_path", "transformers_version")
 REPEATED = re.compile(r"(?<!\S)(\S+)(?:\s+\1)+(?!\S)")
 
 
@@ -136,7 +132,7 @@ def _write_all(
 
 def _write(teacher: TrainedModel, ids: Dataset, number: int, examples: list[int]) -> Written:
     start = time.perf_counter()
-    found = teacher.generate(*teacher.sources(ids, examples))
+    found = teacher.generate(*teacher.sources(ids, examples)).ids
     rows = found.tolist()  # waits for the device
     texts = [without_repeats(text.strip()) for text in decode_ids(teacher.tokenizer, rows)]
     return Written(number, texts, _cut(teacher, found), time.perf_counter() - start)
@@ -162,32 +158,15 @@ def _identity(teacher: TrainedModel, dataset: str, origin: Path, batch_size: int
     data = hashlib.sha256()
     for side in ("src", "tgt"):
         data.update((origin / f"train.{side}").read_bytes() + b"\0")
-    settings = {key: teacher.config[key] for key in SETTINGS}
-    options = teacher.config["generation_kwargs"] or {}
+    identity = teacher.identity()
+    options = identity.pop("generation_kwargs")
     return {
         "dataset": f"{dataset}, {data.hexdigest()}",
-        "model": teacher.spec.name,
-        "model_path": _digest(teacher),
+        **identity,
         "batch_size": batch_size,
-        "num_beams": options.get("num_beams", 1),
-        "generation_kwargs": {key: value for key, value in options.items() if key != "num_beams"},
-        **settings,
+        "num_beams": options.pop("num_beams", 1),
+        "generation_kwargs": options,
     }
-
-
-def _digest(teacher: TrainedModel) -> str:
-    """Return a digest of a model's weights, configuration and tokenizer, wherever it was loaded from."""
-    digest = hashlib.sha256()
-    # ELMER keeps all that its generate() goes by in its one configuration.
-    parts = [teacher.model.config, *([] if teacher.spec.parallel else [teacher.model.generation_config])]
-    for part in parts:
-        fields = {key: value for key, value in part.to_dict().items() if key not in ABOUT_FILES}
-        digest.update(json.dumps(fields, sort_keys=True, default=str).encode())
-    digest.update(json.dumps(fingerprint(teacher.tokenizer)).encode())
-    for name, weights in sorted(teacher.model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(weights.float().cpu().numpy()))
-    return digest.hexdigest()
 
 
 def _references(target: str | list[str]) -> list[str]:

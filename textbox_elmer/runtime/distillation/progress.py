@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from textbox_elmer.files import open_own, write_atomically
-from textbox_elmer.reading import parse_json, read_json
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.files import open_own
+from textbox_elmer.reading import parse_json
+from textbox_elmer.runtime.begun import begin_or_continue
 
 IDENTITY = "distillation.json"
 TEXTS = "texts.jsonl"
@@ -52,20 +52,7 @@ def begun_or_continued(
     Raises:
         UserError: something else was begun here, or nothing says what.
     """
-    if staging.is_symlink():
-        raise UserError(f"{str(staging)!r} is a link, so nothing is written there: {_anew(staging)}.")
-    staging.mkdir(parents=True, exist_ok=True)
-    path, known = staging / IDENTITY, json.loads(json.dumps(dict(identity)))
-    begun = _read_identity(path)
-    if begun is None and not (staging / TEXTS).exists():
-        write_atomically(path, json.dumps(known, indent=2))
-    elif begun is None:
-        raise UserError(f"{str(path)!r} is missing or damaged, so nothing says what was begun: {_anew(staging)}.")
-    elif differing := [key for key in {**known, **begun} if known.get(key) != begun.get(key)]:
-        raise UserError(
-            f"{str(staging)!r} holds what was begun with another {' and another '.join(differing)}: repeat that "
-            f"command to go on with it, or {_anew(staging)}."
-        )
+    begin_or_continue(staging, IDENTITY, identity)
     with open_own(staging / TEXTS) as file:
         written = _read(file, sizes)
         yield written, file
@@ -76,18 +63,6 @@ def keep(file: IO[bytes], batch: Written) -> None:
     file.write(json.dumps(asdict(batch)).encode() + b"\n")
     file.flush()
     os.fsync(file.fileno())
-
-
-def _anew(staging: Path) -> str:
-    return f"delete {str(staging)!r} to begin anew"
-
-
-def _read_identity(path: Path) -> dict[str, Any] | None:
-    try:
-        identity = read_json(path)
-    except (FileNotFoundError, ValueError):
-        return None
-    return identity if isinstance(identity, dict) else None
 
 
 def _read(file: IO[bytes], sizes: Sequence[int]) -> list[Written]:

@@ -1,0 +1,115 @@
+"""`generate`: a trained model's texts for the user's own."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from textbox_elmer.inference.generate import Report, generate_to_files, generate_to_stdout
+from textbox_elmer.inference.job import open_job
+from textbox_elmer.inference.ranks import ranks_of_environment
+from textbox_elmer.inference.tables.rows import NewColumns
+from textbox_elmer.inference.writer import TextWriter, details_of, writer_config
+from textbox_elmer.runtime.config.keys import KEYS
+from textbox_elmer.runtime.config.values import check_value, read_option
+from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.runtime.logs import log_to_console
+from textbox_elmer.runtime.models.registry import find_model
+from textbox_elmer.runtime.trained import load_trained
+from textbox_elmer.terminal import say
+
+TRIAL = "a"
+FAILED = 3  # the exit status where rows could not be done
+DESCRIPTION = """\
+Write a trained model's text for every text of a file, a folder of files, or standard input. What is killed goes on when
+the same command is typed again. Exit status: 0 all texts are written, 3 some rows have an error in place of a text,
+2 a mistake, said in one sentence."""
+EXAMPLE = """\
+example:
+  textbox-elmer generate --model_path=saved/<run> --input=articles.parquet --column=document --output=summaries.parquet
+"""
+# Keys of the configuration that may be given in place of the run's or the model's.
+CONFIGURED = ("generation_kwargs", "src_len", "tgt_len", "prefix_prompt", "src_lang", "tgt_lang")
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Add `generate` to a parser's commands (what its `add_subparsers` returned), and return its own parser."""
+    parser = commands.add_parser(
+        "generate",
+        help="write a trained model's texts for your own",
+        description=DESCRIPTION,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--model_path", required=True, metavar="PATH", help="a run's folder, a checkpoint's, or a name on the hub")
+    add("--model", metavar="NAME", help="which model that is, where the checkpoint does not say it (BART, …)")
+    add(
+        "--input",
+        metavar="PATH",
+        help="a .txt (a text a line), .jsonl, .csv, .tsv or .parquet file, or a folder of such; "
+        "by default standard input, a text a line",
+    )
+    add(
+        "--output",
+        metavar="PATH",
+        help="a file of the same kind, or .jsonl; for a folder a folder; by default standard output",
+    )
+    add("--column", default="text", metavar="NAME", help="the column of the texts (default: %(default)s)")
+    add(
+        "--output_column",
+        default="generated",
+        metavar="NAME",
+        help="the column that is added for what the model writes (default: %(default)s)",
+    )
+    add("--details", action="store_true", help="add tokens, scores, exit layers, the path and milliseconds")
+    add("--strict", action="store_true", help="refuse a text that is longer than src_len instead of cutting it")
+    add("--batch_size", type=_count, default=64, metavar="N", help="texts written at once (default: %(default)s)")
+    for key in CONFIGURED:
+        add(f"--{key}", metavar="VALUE", help=f"{KEYS[key].meaning} (default: the run's, or the model's)")
+    add("--use_gpu", metavar="False", help="whether to write on a GPU where there is one (default: the run's, or True)")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what a parsed command line asks for and return the exit status.
+
+    Raises:
+        UserError: whatever the user can put right.
+    """
+    log_to_console("warning")
+    typed = {key: getattr(arguments, key) for key in (*CONFIGURED, "use_gpu")}
+    changes = {key: _checked(key, text) for key, text in typed.items() if text is not None}
+    ranks = ranks_of_environment()
+    path, output = (None if name is None else Path(name) for name in (arguments.input, arguments.output))
+    if ranks.world > 1 and (path is None or output is None):
+        raise UserError("Several processes need --input=… and --output=…: they cannot share standard input or output.")
+    config = writer_config(arguments.model_path, arguments.model, **changes)
+    details = details_of(find_model(config.model)) if arguments.details else ()
+    new = NewColumns(arguments.output_column, details)
+    job = open_job(path, output, arguments.column, new, is_first=ranks.rank == 0)
+    writer = TextWriter(load_trained(config), arguments.batch_size, arguments.details, arguments.strict)
+    writer([TRIAL])  # options that do not suit the model are found before anything is written
+    report = generate_to_stdout(job, writer) if output is None else generate_to_files(job, writer, ranks)
+    if report is None:
+        return 0  # the first process tells how it went
+    say(_told(report, output, config["src_len"]), sys.stderr)
+    return FAILED if report.failed else 0
+
+
+def _told(report: Report, output: Path | None, src_len: int) -> str:
+    place = "generate" if output is None else str(output)
+    cut = f", {report.cut:,} cut to src_len={src_len}" if report.cut else ""
+    failed = f", {report.failed:,} failed and have an error in place of a text" if report.failed else ""
+    return f"{place}: {report.rows - report.failed:,} of {report.rows:,} texts written{cut}{failed}."
+
+
+def _checked(key: str, text: str) -> Any:
+    return check_value(key, read_option(key, text), "command line")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number above 0, not {text!r}")
+    return int(text)
