@@ -78,6 +78,9 @@ BENCHES = (
 OFF = ("", "false", "none")  # what is typed for --textbox_home to run in no checkout
 # What a typed path may be to the system, wherever it is first touched.
 UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
+INTERRUPTED = (
+    "Interrupted. Continue a training with --model_path=<its last checkpoint>, anything else by the same command."
+)
 NAME_SHOWN = 60  # characters of one that is too long
 
 
@@ -99,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        message, status = "Interrupted. Continue a training with --model_path=<its last checkpoint>.", 130
+        message, status = INTERRUPTED, 130
     except BaseException as error:
         if debug or not (isinstance(error, Exception) or is_panic(error)):
             raise
