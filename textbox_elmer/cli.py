@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NoReturn
 
-from textbox_elmer.errors import is_panic
+from textbox_elmer.errors import UserError, is_panic
 from textbox_elmer.files import FULL
 from textbox_elmer.runtime.config import parse_command_line, resolve_config
 from textbox_elmer.runtime.config.command_line import TRIALS
 from textbox_elmer.runtime.config.page import options_page, print_options
 from textbox_elmer.runtime.config.values import check_value
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.experiment import run_experiment
 from textbox_elmer.runtime.models.registry import MODELS
 from textbox_elmer.runtime.models.table import models_page, print_models

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.reports.leaderboard.published import leaderboard_names, load_leaderboard
 from textbox_elmer.reports.leaderboard.rows import Row
-from textbox_elmer.runtime.errors import UserError
 
 NAMES = [
     *("cnndm", "xsum", "samsum", "wle", "squadqg", "coqaqg", "pc", "dd"),

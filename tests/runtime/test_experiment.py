@@ -16,8 +16,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests.conftest import PUBLISHED, options, tiny
 from textbox_elmer import run_textbox
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime import evaluate
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.training import HostTrainer
 
 REPOSITORY = Path(__file__).parents[2]

@@ -19,9 +19,9 @@ from transformers import AutoTokenizer
 from tests.conftest import FIXTURES, TINY_BART, write_toy
 from textbox_elmer import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.cli import main
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import held
 from textbox_elmer.model import dag
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.export import OnnxElmer, command, requirements
 from textbox_elmer.runtime.export.check import Comparison, Sources, compare, made_up_sources
 from textbox_elmer.runtime.export.walks import walk

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import full_disk
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.logs import PACKAGE, log_to_console, log_to_file
 
 logger = logging.getLogger(f"{PACKAGE}.test")

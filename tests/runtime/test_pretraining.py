@@ -16,7 +16,7 @@ from pyarrow import parquet
 from tests.conftest import options, tiny
 from tests.runtime.test_experiment import REPOSITORY, same_weights, weights
 from textbox_elmer import run_textbox
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 
 SENTENCES = ["The cat sat on the mat.", "A dog came home early!", "It rained all day.", "Nobody saw Mr. Brown."]
 

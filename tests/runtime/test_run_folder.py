@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import held
 from textbox_elmer.runtime.config import Config
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.run_folder import run_folder
 
 

@@ -15,7 +15,7 @@ from transformers import AutoTokenizer
 
 from tests.conftest import FIXTURES, PUBLISHED, options, save_small_elmer, tiny
 from textbox_elmer import ElmerForConditionalGeneration, run_textbox
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.generation import Generated
 from textbox_elmer.runtime.traces import Trace, format_traces, make_traces, read_traces
 

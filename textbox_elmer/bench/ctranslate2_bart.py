@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from transformers import BartForConditionalGeneration
 
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 
 
 class Vocabulary:

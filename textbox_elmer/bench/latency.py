@@ -24,10 +24,10 @@ from textbox_elmer.bench.latency_graph import GraphRows
 from textbox_elmer.bench.memory import peak_megabytes
 from textbox_elmer.bench.options import number, read_options
 from textbox_elmer.bench.planting import plant
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.model.canvas import lay_canvas
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.export import OnnxElmer
 from textbox_elmer.runtime.export.requirements import check_packages
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 
 
 def read_options(bench: str, typed: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:

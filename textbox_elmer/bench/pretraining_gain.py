@@ -23,13 +23,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from textbox_elmer.bench.options import read_options
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
 from textbox_elmer.runtime.catalog.apidoc import build_apidoc
 from textbox_elmer.runtime.catalog.known import APIDOC, APIDOC_PROSE
 from textbox_elmer.runtime.config import Config, parse_command_line, resolve_config
 from textbox_elmer.runtime.corpus import CorpusBatches, CorpusLoader, build_index, find_files, sample_texts
 from textbox_elmer.runtime.data import encode_split, load_split, load_tokenizer, train_tokenizer
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.experiment import fine_tuning_collator
 from textbox_elmer.runtime.generation import generate_ids
 from textbox_elmer.runtime.logs import log_to_console

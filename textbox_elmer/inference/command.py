@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.inference.generate import Report, generate_to_files, generate_to_stdout
 from textbox_elmer.inference.job import open_job
 from textbox_elmer.inference.ranks import ranks_of_environment
@@ -12,7 +13,6 @@ from textbox_elmer.inference.tables.rows import NewColumns
 from textbox_elmer.inference.writer import TextWriter, details_of, writer_config
 from textbox_elmer.runtime.config.keys import KEYS
 from textbox_elmer.runtime.config.values import check_value, read_option
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.logs import log_to_console
 from textbox_elmer.runtime.models.registry import find_model
 from textbox_elmer.runtime.trained import load_trained

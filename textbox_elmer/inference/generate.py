@@ -14,6 +14,7 @@ import pyarrow
 import torch
 from tqdm import tqdm
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import held, remove, writing
 from textbox_elmer.inference.job import Job, refuse_existing
 from textbox_elmer.inference.parts import IDENTITY, Facts, Parts
@@ -21,7 +22,6 @@ from textbox_elmer.inference.ranks import Ranks
 from textbox_elmer.inference.tables.rows import Window
 from textbox_elmer.inference.writer import Answer, TextWriter
 from textbox_elmer.runtime.begun import begin_or_continue
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.results import library_versions
 
 ELSEWHERE = "give another --output"

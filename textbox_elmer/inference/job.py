@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.inference.tables.opening import (
     JSON,
     LINES,
@@ -14,7 +15,6 @@ from textbox_elmer.inference.tables.opening import (
     open_table,
 )
 from textbox_elmer.inference.tables.rows import Format, NewColumns, Table
-from textbox_elmer.runtime.errors import UserError
 
 
 @dataclass(frozen=True)

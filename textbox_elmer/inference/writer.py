@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.config import Config
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.generation import Generated, decode_ids
 from textbox_elmer.runtime.located import locate
 from textbox_elmer.runtime.models.registry import ModelSpec

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.metrics import evaluate
 
 __all__ = ["UserError", "evaluate", "run_textbox"]

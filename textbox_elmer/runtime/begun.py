@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
 from textbox_elmer.reading import read_json
-from textbox_elmer.runtime.errors import UserError
 
 
 def begin_or_continue(staging: Path, file: str, identity: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, set_seed
 from transformers.integrations import WandbCallback
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.config import Config, format_config
 from textbox_elmer.runtime.curves import Curves
 from textbox_elmer.runtime.data import (
@@ -29,7 +30,6 @@ from textbox_elmer.runtime.data import (
     quick_test_limit,
     training_texts,
 )
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.generation import canvas_positions, generate_ids
 from textbox_elmer.runtime.logs import log_to_console, log_to_file
 from textbox_elmer.runtime.metrics import check_metrics, metric_names

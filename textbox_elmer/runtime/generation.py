@@ -8,9 +8,9 @@ import numpy as np
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.model.finite import NoNumbersError
 from textbox_elmer.runtime.config import Config
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.models.registry import ModelSpec
 from textbox_elmer.terminal import reason_of
 

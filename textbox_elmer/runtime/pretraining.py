@@ -7,6 +7,7 @@ from pathlib import Path
 from torch.utils.data import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.pretraining import PretrainingCollator
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.corpus import (
@@ -26,7 +27,6 @@ from textbox_elmer.runtime.data import (
     quick_test_limit,
 )
 from textbox_elmer.runtime.data.cache import content_key
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.models.building import build_model
 from textbox_elmer.runtime.models.registry import MODELS, ModelSpec
 from textbox_elmer.runtime.models.tokenizers import build_tokenizer

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import held, writing
 from textbox_elmer.runtime.config import Config
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.results import RESULTS
 
 TIME_FORMAT = "%Y-%b-%d_%H-%M-%S"

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.reading import parse_json, read_text
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.generation import Generated
 
 TRACES = "generation.jsonl"

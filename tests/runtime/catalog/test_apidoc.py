@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from textbox_elmer.cli import main
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import held
 from textbox_elmer.runtime.catalog import api_services
 from textbox_elmer.runtime.catalog.api_pairs import Pair
@@ -21,7 +22,6 @@ from textbox_elmer.runtime.catalog.api_prose import training_prose
 from textbox_elmer.runtime.catalog.api_services import PINNED, Service, read_services
 from textbox_elmer.runtime.catalog.api_splits import side
 from textbox_elmer.runtime.catalog.apidoc import build_apidoc
-from textbox_elmer.runtime.errors import UserError
 
 REPOSITORY = Path(__file__).parents[3]
 SERVICES = 120

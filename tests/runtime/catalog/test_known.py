@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.catalog.known import DATASETS, known_dataset, published_dataset
 from textbox_elmer.runtime.config import resolve_config
 from textbox_elmer.runtime.config.properties import find_property_file
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.training.selection import check_selection
 
 # How many archives each repository holds, as the hub lists them.

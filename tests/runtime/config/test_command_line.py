@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.config import parse_command_line
 from textbox_elmer.runtime.config.values import format_option
-from textbox_elmer.runtime.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.corpus import Packing, TextCorpus, blocks, build_index, index, sample_texts
-from textbox_elmer.runtime.errors import UserError
 
 
 @pytest.fixture(autouse=True)

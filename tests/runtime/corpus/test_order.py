@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.corpus import (
     CorpusBatches,
     CorpusIndex,
@@ -24,7 +25,6 @@ from textbox_elmer.runtime.corpus import (
     stream,
 )
 from textbox_elmer.runtime.corpus.index import BLOCK
-from textbox_elmer.runtime.errors import UserError
 
 
 def index_of(examples: int, block: int) -> CorpusIndex:

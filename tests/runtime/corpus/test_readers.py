@@ -7,9 +7,9 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.corpus.files import find_files
 from textbox_elmer.runtime.corpus.readers import is_usable, read_texts
-from textbox_elmer.runtime.errors import UserError
 
 TEXTS = ["First text.", "Zweiter Text: ä, 你好.", "Third\u2028text.", "a", "It's \\d here."]
 

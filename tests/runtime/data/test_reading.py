@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.data.folder import find_dataset, load_split
 from textbox_elmer.runtime.data.reading import format_line, parse_line, read_lines
-from textbox_elmer.runtime.errors import UserError
 
 CASES = json.loads((Path(__file__).parents[2] / "fixtures" / "textbox" / "data.json").read_text())["lines"]
 

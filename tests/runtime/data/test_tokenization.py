@@ -11,6 +11,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import ByT5Tokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.data import (
     CanvasCollator,
     Seq2SeqCollator,
@@ -21,7 +22,6 @@ from textbox_elmer.runtime.data import (
     special_token_frame,
     tokenization,
 )
-from textbox_elmer.runtime.errors import UserError
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "textbox"
 CASES = json.loads((FIXTURES / "data.json").read_text())["tokenize"]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.data import Split, encode_split, load_tokenizer, train_tokenizer, training_texts
-from textbox_elmer.runtime.errors import UserError
 
 TOKENIZER = Path(__file__).parents[2] / "fixtures" / "textbox" / "tokenizer"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime import evaluate
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.metrics import check_metrics, metric_names
 
 WRONG_SETTINGS = [

@@ -10,8 +10,8 @@ import pytest
 import torch
 from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime import evaluate
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.metrics import check_metrics
 
 JAVA_METEOR = {"metrics": ["meteor"], "meteor_type": "pycocoevalcap"}

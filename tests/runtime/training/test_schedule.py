@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.training.schedule import build_schedule, check_schedule
 
 RATE, STEPS, WARMUP = 0.01, 50, 10

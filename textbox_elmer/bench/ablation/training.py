@@ -10,7 +10,7 @@ from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 
 WARM_UP, GRADIENT_NORM, WEIGHT_DECAY = 200, 1.0, 0.01
 GLANCING, GLANCING_END = 0.5, 0.1

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.inference.tables.rows import (
     HEAD,
     LONGEST,
@@ -21,7 +22,6 @@ from textbox_elmer.inference.tables.rows import (
     windows_of,
 )
 from textbox_elmer.inference.writer import Answer
-from textbox_elmer.runtime.errors import UserError
 
 
 class LineTable:

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.inference.tables.columnar import ParquetFormat, ParquetTable
 from textbox_elmer.inference.tables.json_lines import JsonFormat, JsonTable
 from textbox_elmer.inference.tables.lines import LineFormat, LineTable
 from textbox_elmer.inference.tables.rows import Format, NewColumns, Table
 from textbox_elmer.inference.tables.separated import SeparatedFormat, SeparatedTable, delimiter_of
-from textbox_elmer.runtime.errors import UserError
 
 LINES, JSON, PARQUET = ".txt", ".jsonl", ".parquet"
 KINDS = (LINES, JSON, ".csv", ".tsv", PARQUET)

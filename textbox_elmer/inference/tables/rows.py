@@ -8,9 +8,9 @@ from typing import IO, Any, Protocol
 
 import pyarrow
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import open_regular
 from textbox_elmer.inference.writer import Answer
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.suggest import nearest
 
 # A window is as long as its texts may be sorted; both bounds keep the memory that it takes.

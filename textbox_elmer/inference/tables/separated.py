@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.inference.tables.lines import LineFormat
 from textbox_elmer.inference.tables.rows import (
     HEAD,
@@ -23,7 +24,6 @@ from textbox_elmer.inference.tables.rows import (
     windows_of,
 )
 from textbox_elmer.inference.writer import Answer
-from textbox_elmer.runtime.errors import UserError
 
 ESCAPED = "surrogateescape"  # bytes that are no UTF-8 are written again as they were
 

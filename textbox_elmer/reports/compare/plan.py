@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.config import Config, resolve_config
 from textbox_elmer.runtime.config.command_line import FILES
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.metrics import check_metrics
 from textbox_elmer.runtime.models.registry import find_model
 

@@ -5,8 +5,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
-from textbox_elmer.runtime.errors import UserError
 
 INCHES = (6.4, 4.2)
 DOTS_PER_INCH = 150

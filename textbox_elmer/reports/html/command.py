@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically, writing
 from textbox_elmer.reports.html.page import render
 from textbox_elmer.reports.html.runs import read_run
 from textbox_elmer.runtime.config import parse_command_line
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.terminal import say
 
 DEFAULT_OUT = "report.html"

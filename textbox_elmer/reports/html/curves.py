@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 from textbox_elmer.terminal import reason_of
 
 Curve = list[tuple[int, float]]  # step and value

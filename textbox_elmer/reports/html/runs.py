@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.model.sizes import check_counts
 from textbox_elmer.reading import read_json, read_text
 from textbox_elmer.reports.html.curves import Curve, read_curves
@@ -13,7 +14,6 @@ from textbox_elmer.reports.html.tokens import Legend, canvas_length, legend_of
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.config.values import check_value, read_yaml
 from textbox_elmer.runtime.data.folder import Split, find_dataset, load_split, quick_test_limit
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.generation import EMPTY_OUTPUT
 from textbox_elmer.runtime.results import GENERATION, RESULTS, fault_of
 from textbox_elmer.runtime.suggest import nearest

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically, writing
 from textbox_elmer.reports.leaderboard.markdown import to_markdown
 from textbox_elmer.reports.leaderboard.own_runs import read_runs
@@ -11,7 +12,6 @@ from textbox_elmer.reports.leaderboard.published import leaderboard_names, load_
 from textbox_elmer.reports.leaderboard.rows import ranked
 from textbox_elmer.reports.leaderboard.terminal import PIPE_WIDTH, plain_table, show_leaderboard
 from textbox_elmer.runtime.config import parse_command_line
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.terminal import say, table_console
 
 SAVED = "saved"

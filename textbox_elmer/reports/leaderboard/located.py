@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.reading import MOST_YAML, BoundedLoader, YamlError, parse_yaml, read_text
-from textbox_elmer.runtime.errors import UserError
 
 MAPPING = "tag:yaml.org,2002:map"
 

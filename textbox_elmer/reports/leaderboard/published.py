@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import NoReturn
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.reports.leaderboard.checks import Fault, check_keys, count, hint, link, numbers, one_of, text
 from textbox_elmer.reports.leaderboard.located import Located, read_located
 from textbox_elmer.reports.leaderboard.rows import DECODING, Leaderboard, Row
 from textbox_elmer.runtime.config.properties import find_property_file, properties_folders
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.metrics import all_metric_names
 from textbox_elmer.runtime.suggest import nearest
 

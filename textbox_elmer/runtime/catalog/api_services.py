@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 
 PACKAGE, PINNED = "botocore", "1.44.8"
 _INSTALL = f"`pip install {PACKAGE}=={PINNED}`"

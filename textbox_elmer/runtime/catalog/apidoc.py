@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import held, put
 from textbox_elmer.runtime.catalog.api_prose import training_prose
 from textbox_elmer.runtime.catalog.api_services import PACKAGE, read_services
@@ -12,7 +13,6 @@ from textbox_elmer.runtime.catalog.counting import SPLITS
 from textbox_elmer.runtime.catalog.getting import ELSEWHERE, new_folder
 from textbox_elmer.runtime.catalog.known import APIDOC, APIDOC_PROSE
 from textbox_elmer.runtime.data.reading import format_line
-from textbox_elmer.runtime.errors import UserError
 
 _PROVENANCE = "README.txt"
 _FILES = frozenset((_PROVENANCE, *(f"{split}.{side}" for split in SPLITS for side in ("src", "tgt"))))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.catalog.apidoc import build_apidoc
 from textbox_elmer.runtime.catalog.checking import check_dataset
 from textbox_elmer.runtime.catalog.getting import get_dataset
@@ -12,7 +13,6 @@ from textbox_elmer.runtime.catalog.importing import import_table
 from textbox_elmer.runtime.catalog.listing import list_datasets
 from textbox_elmer.runtime.config import split_command_line
 from textbox_elmer.runtime.distillation.distill import distill_dataset
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.logs import log_to_console
 from textbox_elmer.terminal import say, table_console
 

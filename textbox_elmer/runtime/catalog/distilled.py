@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.reading import read_json
-from textbox_elmer.runtime.errors import UserError
 
 RECORD = "distill.json"
 

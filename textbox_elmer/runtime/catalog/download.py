@@ -13,8 +13,8 @@ from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HTTPError
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 from tqdm import tqdm
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import open_own
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.hub import hub_endpoint
 from textbox_elmer.terminal import reason_of
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import held, put, workspace, writing
 from textbox_elmer.runtime.catalog.counting import count_examples, describe_counts
 from textbox_elmer.runtime.catalog.download import download, look_up, part_of
 from textbox_elmer.runtime.catalog.known import published_dataset
 from textbox_elmer.runtime.catalog.unpack import unpack
-from textbox_elmer.runtime.errors import UserError
 
 LONGEST_NAME = 200  # bytes: file systems take 255, and hidden files beside the dataset have longer ones
 # What helps where a dataset cannot be made.

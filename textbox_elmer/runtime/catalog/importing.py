@@ -8,12 +8,12 @@ from typing import Any
 
 import datasets
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import put
 from textbox_elmer.runtime.catalog.counting import SPLITS, count_examples, describe_counts
 from textbox_elmer.runtime.catalog.getting import check_name, new_folder, refuse_existing
 from textbox_elmer.runtime.catalog.tables import open_table
 from textbox_elmer.runtime.data.reading import format_line
-from textbox_elmer.runtime.errors import UserError
 
 # What tables call the splits.
 OUR_NAMES = {"train": "train", "validation": "valid", "valid": "valid", "val": "valid", "dev": "valid", "test": "test"}

@@ -8,7 +8,7 @@ TextBox also has settings for seven translations the other way round, whose text
 
 from dataclasses import dataclass
 
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.suggest import nearest
 
 OWNER = "RUCAIBox"

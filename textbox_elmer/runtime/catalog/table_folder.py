@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 
 READERS = {".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
 # What a file's name, or that of a folder around it, says of its split: train.csv, data/dev-00001.csv, test/1.csv.

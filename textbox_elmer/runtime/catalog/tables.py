@@ -17,8 +17,8 @@ from datasets.utils.extract import Extractor
 from huggingface_hub import constants
 from pyarrow import ArrowException
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.catalog.table_folder import READERS, files_by_split
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.hub import hub_arguments, hub_endpoint
 from textbox_elmer.terminal import reason_of
 

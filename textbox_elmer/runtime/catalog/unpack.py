@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 from textbox_elmer.terminal import reason_of
 
 SIDES = ("src", "tgt")

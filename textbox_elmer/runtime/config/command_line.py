@@ -3,8 +3,8 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.config.values import read_option
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.suggest import nearest
 
 SHORT = {"-m": "--model", "-d": "--dataset"}

@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.reading import MOST_YAML, BoundedLoader, YamlError, parse_yaml, read_text
 from textbox_elmer.runtime.config.keys import KEYS, MODEL_KEYS, REQUIRED, Key
-from textbox_elmer.runtime.errors import UserError
 
 NULLS = ("null", "Null", "NULL", "None", "~")
 TEXT_TAG = "tag:yaml.org,2002:str"

@@ -4,9 +4,9 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import islice
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.corpus.index import JOINT, CorpusIndex
 from textbox_elmer.runtime.corpus.readers import is_usable, read_texts
-from textbox_elmer.runtime.errors import UserError
 
 WINDOW = 16  # blocks whose examples are shuffled together
 KEPT = 2 * WINDOW + 1  # blocks

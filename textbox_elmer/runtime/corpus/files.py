@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 
 SUFFIXES = (".txt", ".jsonl", ".parquet")
 VALID, TEST = ("valid", "validation", "dev"), ("test",)

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.corpus.readers import Place, is_usable, read_texts
 from textbox_elmer.runtime.data.cache import cached, content_key
-from textbox_elmer.runtime.errors import UserError
 
 logger = logging.getLogger(__name__)
 

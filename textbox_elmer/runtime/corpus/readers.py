@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow
 from pyarrow import parquet
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import open_regular
 from textbox_elmer.reading import parse_json
 from textbox_elmer.runtime.data.reading import parse_line
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.terminal import reason_of
 
 LONGEST_LINE = 1_000_000  # bytes

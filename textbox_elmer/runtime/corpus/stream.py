@@ -8,9 +8,9 @@ import datasets
 import numpy as np
 from torch.utils.data import Dataset, IterableDataset
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.corpus.index import BLOCK_TEXTS, JOINT, Packing
 from textbox_elmer.runtime.corpus.readers import FIELD, is_usable
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.hub import hub_arguments
 from textbox_elmer.terminal import reason_of
 

@@ -4,9 +4,9 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.catalog.known import APIDOC, DATASETS, MADE_HERE, known_dataset
 from textbox_elmer.runtime.data.reading import parse_line, read_lines
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.suggest import nearest
 
 QUICK_TEST_EXAMPLES = 32

@@ -5,8 +5,8 @@ import codecs
 import warnings
 from pathlib import Path
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import open_regular
-from textbox_elmer.runtime.errors import UserError
 
 QUOTES = ("''", '""')
 BRACKETS = "[]"

@@ -11,10 +11,9 @@ from pyarrow import compute
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from textbox_elmer.errors import is_panic
+from textbox_elmer.errors import UserError, is_panic
 from textbox_elmer.runtime.data.cache import cached, content_key
 from textbox_elmer.runtime.data.folder import Split
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.terminal import reason_of
 
 FORMAT = 1  # of the cached ids

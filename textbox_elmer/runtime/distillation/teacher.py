@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.config import Config
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.located import locate
 from textbox_elmer.runtime.models.registry import ModelSpec, find_model
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.model import ElmerForConditionalGeneration
 from textbox_elmer.reading import read_json
 from textbox_elmer.runtime.data import load_tokenizer
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.models.building import load_pretrained
 from textbox_elmer.runtime.models.registry import find_model
 

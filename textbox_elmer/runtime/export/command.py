@@ -8,10 +8,10 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.model import ElmerForConditionalGeneration
 from textbox_elmer.model.finite import NoNumbersError
 from textbox_elmer.runtime.catalog.known import APIDOC
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.export.check import Comparison, Sources, compare, dataset_sources, decodings, made_up_sources
 from textbox_elmer.runtime.export.checkpoint import STATIC_MODES, load_checkpoint
 from textbox_elmer.runtime.export.files import check_replaceable, graph_name, staged, write_manifest

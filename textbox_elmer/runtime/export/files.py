@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import put, workspace
 from textbox_elmer.reading import read_json
-from textbox_elmer.runtime.errors import UserError
 
 MANIFEST = "export.json"
 MOST_BYTES = 1 << 20  # of that file

@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 

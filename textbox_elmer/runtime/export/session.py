@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.model import ElmerConfig
 from textbox_elmer.model.generation_options import GenerationOptions
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.export.files import graph_name
 from textbox_elmer.runtime.export.requirements import check_packages
 from textbox_elmer.runtime.export.texts import along_walk, in_order, output_names, pack, without_blanks

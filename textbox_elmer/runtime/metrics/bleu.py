@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Any
 
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.metrics.corpus import Corpus
 
 BLEU_TYPES = ("nltk", "sacrebleu", "pycocoevalcap")

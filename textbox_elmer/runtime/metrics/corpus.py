@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.metrics.tokenization import word_tokenize
 
 NO_TEXT = "UNK"  # what TextBox scores in place of an empty text

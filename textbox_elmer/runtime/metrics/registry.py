@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.metrics.answers import qa
 from textbox_elmer.runtime.metrics.bleu import BLEU_TYPES, bleu, bleu_names, validate_bleu
 from textbox_elmer.runtime.metrics.chrf import CHRF_TYPES, chrf

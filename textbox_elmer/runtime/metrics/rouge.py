@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.pretraining.sentences import sentence_tokenize
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.metrics.bleu import caption_format
 from textbox_elmer.runtime.metrics.corpus import NO_TEXT, Corpus, Text, combine_references
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import nltk
 
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.metrics.bleu import caption_format
 from textbox_elmer.runtime.metrics.corpus import NO_TEXT, Corpus, Text
 

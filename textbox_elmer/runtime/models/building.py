@@ -16,6 +16,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.model.loading import (
     check_finite,
@@ -27,7 +28,6 @@ from textbox_elmer.model.loading import (
 )
 from textbox_elmer.model.sizes import check_counts, check_fits
 from textbox_elmer.runtime.config import Config
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.hub import hub_arguments
 from textbox_elmer.runtime.models import pairs
 from textbox_elmer.runtime.models.formats import LANGUAGES

@@ -2,7 +2,7 @@
 
 import re
 
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.models.catalogue import ELSEWHERE, MODELS
 from textbox_elmer.runtime.models.spec import ModelSpec
 from textbox_elmer.runtime.suggest import nearest

@@ -7,8 +7,8 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.data.tokenization import Frame
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.models.formats import LANGUAGES, frame_of
 from textbox_elmer.runtime.models.registry import ModelSpec
 from textbox_elmer.runtime.suggest import nearest

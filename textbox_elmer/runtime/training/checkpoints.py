@@ -10,10 +10,10 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import put
 from textbox_elmer.files import remove as delete
 from textbox_elmer.runtime.config import Config
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.training.resuming import read_state
 
 logger = logging.getLogger(__name__)

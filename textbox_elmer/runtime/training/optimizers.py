@@ -6,8 +6,8 @@ import torch
 from torch import optim
 from transformers import Adafactor
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.config import Config
-from textbox_elmer.runtime.errors import UserError
 
 OPTIMIZERS = {
     "adamw": optim.AdamW,

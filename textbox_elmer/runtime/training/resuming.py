@@ -15,9 +15,9 @@ from torch.optim import Optimizer
 from transformers import TrainerControl, TrainerState
 from transformers.trainer_pt_utils import safe_globals
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.reading import read_json
 from textbox_elmer.runtime.config import Config
-from textbox_elmer.runtime.errors import UserError
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from textbox_elmer.runtime.errors import UserError
+from textbox_elmer.errors import UserError
 
 SCHEDULE_KEYS = ("init_lr", "max_lr", "n_warmup_steps", "max_steps")
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.config import Config
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.metrics import metric_names
 from textbox_elmer.runtime.suggest import nearest
 

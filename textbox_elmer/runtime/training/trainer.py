@@ -15,13 +15,13 @@ from transformers import EvalPrediction, PreTrainedModel, PreTrainedTokenizerBas
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import EvalLoopOutput
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.model.finite import NoNumbersError, are_numbers
 from textbox_elmer.model.glancing import glancing_ratio
 from textbox_elmer.model.losses import mean_loss, token_count, token_losses
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.data.collator import prompts
 from textbox_elmer.runtime.data.tokenization import source_lengths
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.generation import DivergedError, Generated, decode_texts, generate_ids, prepared
 from textbox_elmer.runtime.metrics import evaluate
 from textbox_elmer.runtime.models.registry import ModelSpec

@@ -10,9 +10,9 @@ from typing import Any
 
 from rich.table import Table
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
 from textbox_elmer.runtime.config import resolve_config
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.training.selection import selects_by_loss
 from textbox_elmer.runtime.trials.several import Several
 from textbox_elmer.runtime.trials.space import Dimension, plain, read_space

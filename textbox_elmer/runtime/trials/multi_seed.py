@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.trials.several import Several
 from textbox_elmer.terminal import say, table_console
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.config import Config, resolve_config
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.trials.trial import held_settings, run_trial
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.reading import MOST_YAML, read_text
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.suggest import nearest
 
 # Numbers that each method takes; choice takes any list.

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import held, write_atomically, writing
 from textbox_elmer.reading import read_json
 from textbox_elmer.runtime.config.values import format_option
-from textbox_elmer.runtime.errors import UserError
 from textbox_elmer.runtime.results import RESULTS, fault_of
 from textbox_elmer.runtime.subprocesses import environment, run_command
 from textbox_elmer.runtime.training.checkpoints import checkpoints
