@@ -91,7 +91,8 @@ class OffRamp:
                 weights = logits.sub_(highest[:, None]).exp_()
             total = total * shrink + weights.sum(-1)
         log_total = total.log() + best
-        entropies = log_total - moment / total if with_entropies else torch.full_like(total, torch.nan)
+        # Rounding must let nothing leave at a threshold of 0.
+        entropies = (log_total - moment / total).clamp(min=0) if with_entropies else torch.full_like(total, torch.nan)
         return Reading(tokens, 1 / total, entropies, log_total)
 
     def read_confident(self, states: Tensor, entropy: float, scored: bool) -> tuple[Tensor, Reading]:
