@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
 from tests.conftest import FIXTURES, TINY_BART, full_disk, options, tiny
-from textbox_elmer import ElmerConfig, ElmerForConditionalGeneration
+from textbox_elmer import ElmerConfig, ElmerForConditionalGeneration, __version__
 from textbox_elmer.cli import main
 from textbox_elmer.files import held
 from textbox_elmer.runtime.config.keys import KEYS, MODEL_KEYS
@@ -518,6 +518,11 @@ def test_planted_links_are_not_followed(workplace: Path, capsys: pytest.CaptureF
     assert not (run / "config.yaml").is_symlink()
     assert main(["report", "saved/run", "--out=saved/run/generation.html"]) == 0
     assert victim.read_text() == "precious"
+
+
+def test_version(capsys: pytest.CaptureFixture) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"textbox-elmer {__version__}\n"
 
 
 def test_help_names_the_models(capsys: pytest.CaptureFixture) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NoReturn
 
+from textbox_elmer import __version__
 from textbox_elmer.errors import UserError, is_panic
 from textbox_elmer.files import FULL
 from textbox_elmer.runtime.config import parse_command_line, resolve_config
@@ -139,6 +140,9 @@ def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         program = "python run_textbox.py" if sys.argv[0].endswith("run_textbox.py") else "textbox-elmer"
         print(USAGE.format(program=program, models=", ".join(MODELS), benches=", ".join(BENCHES), variable=VARIABLE))
+        return 0
+    if arguments == ["--version"]:
+        print(f"textbox-elmer {__version__}")
         return 0
     if arguments[0] in COMMANDS:
         return COMMANDS[arguments[0]](arguments[1:]) or 0
