@@ -113,7 +113,7 @@ def parse_yaml(text: str, loader: type[BoundedLoader] = BoundedLoader) -> Any:
         YamlError: it is no YAML or holds more than plain values, too many, or too large ones.
     """
     try:
-        return yaml.load(text, Loader=loader)
+        return loader(text).get_single_data()
     except YAML_ERRORS as error:
         raise YamlError(error) from None
 

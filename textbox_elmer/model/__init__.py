@@ -7,7 +7,8 @@ the folder can be copied into another one.
 from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer, BartTokenizer
 
 from .configuration import ElmerConfig
-from .modeling import ElmerForConditionalGeneration, ElmerGeneration, ElmerOutput
+from .modeling import ElmerForConditionalGeneration
+from .outputs import ElmerGeneration, ElmerOutput
 
 AutoConfig.register("elmer", ElmerConfig, exist_ok=True)
 for auto_class in (AutoModel, AutoModelForSeq2SeqLM):  # ELMER has no use without its head

@@ -1,7 +1,6 @@
 """ELMER as a Hugging Face model: loading and saving, training losses, and decoding."""
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,11 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import GenerationConfig, PreTrainedModel
 from transformers import initialization as init
-from transformers.utils import ModelOutput
 
 from .aligned_loss import AlignedLoss
 from .alignment import ALIGNMENTS
-from .canvas import IGNORED, ignore_padding, lay_canvas
+from .canvas import IGNORED, Canvases, ignore_padding, lay_canvas
 from .configuration import ElmerConfig
 from .dag import NO_VERTEX
 from .decoding import NO_LAYER, pack_left
@@ -28,6 +26,7 @@ from .layers import Decoder, Encoder, additive_mask
 from .links import Links
 from .loss_head import LossHead
 from .off_ramp import EXCLUDED, OffRamp
+from .outputs import ElmerGeneration, ElmerOutput
 from .packing import Linear
 from .pointer import Pointer
 from .preparation import Preparation
@@ -35,49 +34,6 @@ from .reading import Canvas as ReadCanvas
 from .reading import CanvasHead, read_last, read_soft, read_when_confident
 from .source import Source
 from .writing import Writing, write_by_beam, write_in_order, write_path, write_predictions, write_without_blanks
-
-
-@dataclass
-class ElmerOutput(ModelOutput):
-    """What `ElmerForConditionalGeneration.forward` returns.
-
-    Attributes:
-        loss: the training loss, given labels.
-        logits: each position's prediction where it left, `[batch, canvas, vocabulary]`, if asked for; log-probabilities
-            of head and source together from a model that copies.
-        exit_losses: mean loss per token and exit, given labels: of all tokens for soft exit, `[decoder_layers]`; of the
-            tokens that left at each layer otherwise, `[decoder_layers]`, NaN where none did. One entry for `"last"`.
-        exit_layers: the layer where each canvas position left, `[batch, canvas]`.
-        encoder_last_hidden_state: `[batch, source_length, width]`.
-    """
-
-    loss: Tensor | None = None
-    logits: Tensor | None = None
-    exit_losses: Tensor | None = None
-    exit_layers: Tensor | None = None
-    encoder_last_hidden_state: Tensor | None = None
-
-
-@dataclass
-class ElmerGeneration(ModelOutput):
-    """What `ElmerForConditionalGeneration.generate` returns on request, each `[batch, longest]`.
-
-    Attributes:
-        sequences: the token ids, ending in eos where the model ended the text, then padding.
-        exit_layers: the layer (from 0) that each token came from; -1 at padding.
-        settled_layers: the layer since which its position has predicted this token, which soft exit tells and the
-            others take for the exit layer; -1 at padding.
-        vertices: the canvas position that each token came from, under a graph the path through it; -1 at padding.
-        copied: whether the token came from the source rather than from the vocabulary; False at padding.
-        scores: the probability of each token at its exit; 0 at padding.
-    """
-
-    sequences: Tensor | None = None
-    exit_layers: Tensor | None = None
-    settled_layers: Tensor | None = None
-    vertices: Tensor | None = None
-    copied: Tensor | None = None
-    scores: Tensor | None = None
 
 
 class ConcatHead(Linear):
@@ -245,7 +201,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         if exit_layers is None and self.config.exit_mode == "hard" and self.training:
             # Training must meet copied states too, at every layer.
             exit_layers = torch.randint_like(decoder_input_ids, self.config.decoder_layers)
-        canvas = _Canvas(decoder_input_ids, decoder_attention_mask, exit_layers)
+        canvas = Canvases(decoder_input_ids, decoder_attention_mask, exit_layers)
         shown = None
         if labels is not None and glancing and self.training:
             shown = self._glance(source, canvas, labels, glancing)
@@ -290,7 +246,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         return logits if source.pointer is None else source.pointer.mixed_log_probs(states, logits)
 
     def _objective(
-        self, source: Source, canvas: "_Canvas", labels: Tensor, label_smoothing: float, shown: Glance | None
+        self, source: Source, canvas: Canvases, labels: Tensor, label_smoothing: float, shown: Glance | None
     ) -> "LossHead | AlignedLoss":
         """Return what the exits learn: of plain tokens a position, as `LossHead`, which is faster, else aligned."""
         if self.config.alignment != "position" or source.pointer is not None:
@@ -303,7 +259,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         return LossHead(self.lm_head.weight, self.final_logits_bias, labels, label_smoothing, exits)
 
     def _aligned_loss(
-        self, source: Source, canvas: "_Canvas", labels: Tensor, shown: Glance | None = None
+        self, source: Source, canvas: Canvases, labels: Tensor, shown: Glance | None = None
     ) -> AlignedLoss:
         config = self.config
         alignment = ALIGNMENTS[config.alignment](labels, canvas.lengths, config.eos_token_id)
@@ -316,7 +272,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         return self.links(states, self.model.decoder.embed_positions(states.shape[1]), canvas_lengths)
 
     @torch.no_grad()
-    def _glance(self, source: Source, canvas: "_Canvas", labels: Tensor, ratio: float) -> Glance:
+    def _glance(self, source: Source, canvas: Canvases, labels: Tensor, ratio: float) -> Glance:
         """Write once without help, and choose what the second canvas shows."""
         trial = self._aligned_loss(source, canvas, labels)
         states, _ = self._decode(source, canvas, trial, labels)
@@ -326,7 +282,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
     def _decode(
         self,
         source: Source,
-        canvas: "_Canvas",
+        canvas: Canvases,
         objective: "LossHead | AlignedLoss | None",
         labels: Tensor | None,
         shown: Glance | None = None,
@@ -367,7 +323,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             states = leave_last(layers, hidden)
         return decoder.layer_norm(states), torch.full_like(canvas.ids, last)
 
-    def _embed_canvas(self, source: Source, canvas: "_Canvas", labels: Tensor | None, shown: Glance | None) -> Tensor:
+    def _embed_canvas(self, source: Source, canvas: Canvases, labels: Tensor | None, shown: Glance | None) -> Tensor:
         ids, added = canvas.ids, None
         if self.config.canvas_input == "source":
             added = source.spread(canvas.lengths, ids.shape[1])
@@ -536,12 +492,12 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         canvas = self._inference_canvas(source, max_length)
         return self._read(source, canvas, head, self.config.exit_mode, self.config.exit_threshold)
 
-    def _inference_canvas(self, source: Source, max_length: int) -> "_Canvas":
+    def _inference_canvas(self, source: Source, max_length: int) -> Canvases:
         positions = self.config.canvas_positions(max_length)
-        return _Canvas(self._canvas(source.states.shape[0], positions), None, None)
+        return Canvases(self._canvas(source.states.shape[0], positions), None, None)
 
     def _read(
-        self, source: Source, canvas: "_Canvas", head: CanvasHead, exit_mode: str, exit_threshold: float
+        self, source: Source, canvas: Canvases, head: CanvasHead, exit_mode: str, exit_threshold: float
     ) -> tuple[ReadCanvas, Tensor | None]:
         layers = self.model.decoder.over_source(source.states, source.mask)
         hidden = self._embed_canvas(source, canvas, None, None)
@@ -560,17 +516,3 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         screen = None if self._preparation is None else self._preparation.screen
         norm = self.model.decoder.layer_norm
         return OffRamp(self.lm_head.weight, self._bias(), screen, lambda states: check_numbers(norm(states)))
-
-
-class _Canvas:
-    """A batch's canvases: ids `[batch, canvas]`, each one's length `[batch]`, and where positions leave, if drawn."""
-
-    def __init__(self, ids: Tensor, attention_mask: Tensor | None, exit_layers: Tensor | None) -> None:
-        self.ids, self.attention_mask, self.exit_layers = ids, attention_mask, exit_layers
-        # Not len(ids): an exporter would take it for a constant.
-        whole = ids.new_full((ids.shape[0],), ids.shape[1])
-        self.lengths = whole if attention_mask is None else (attention_mask != 0).sum(-1)
-
-    def mask(self, dtype: torch.dtype) -> Tensor | None:
-        """Return the additive mask that lets no position read beyond its own canvas."""
-        return None if self.attention_mask is None else additive_mask(self.attention_mask, dtype)
