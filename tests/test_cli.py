@@ -532,7 +532,12 @@ def test_help_names_the_models(capsys: pytest.CaptureFixture) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [([], "data apidoc"), (["samsum"], "data apidoc"), (["apidoc", "--folder=x"], "no option --folder")],
+    [
+        ([], "data apidoc"),
+        (["samsum"], "data apidoc"),
+        (["distil"], "did you mean data distill?"),
+        (["apidoc", "--folder=x"], "no option --folder"),
+    ],
 )
 def test_data_command_mistakes(capsys: pytest.CaptureFixture, arguments: list[str], message: str) -> None:
     assert main(["data", *arguments]) == 2

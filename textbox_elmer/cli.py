@@ -199,7 +199,8 @@ def _generate(arguments: list[str]) -> int:
 
 def _bench(arguments: list[str]) -> None:
     if not arguments or arguments[0] not in BENCHES:
-        raise UserError(f"The command `bench` needs one of {', '.join(BENCHES)}, e.g. bench {BENCHES[0]}.")
+        guess = nearest(arguments[0], BENCHES) if arguments else None
+        raise UserError(f"The command `bench` needs one of {', '.join(BENCHES)}, e.g. bench {guess or BENCHES[0]}.")
     module = import_module(f"textbox_elmer.bench.{arguments[0]}")
     module.main(parse_command_line(arguments[1:]))
 

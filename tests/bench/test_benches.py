@@ -218,6 +218,8 @@ def test_memory_is_that_of_the_call() -> None:
     [
         ([], "needs one of latency, approximations, training, corruption, corpus_memory, pretraining_gain"),
         (["speed"], "needs one of latency"),
+        (["latncy"], "e.g. bench latency."),
+        (["traning"], "e.g. bench training."),
         (["training", "--shapes=xsum"], "The bench training has no option --shapes"),
         (["latency", "--rounds=0"], "The option --rounds is a whole number above 0, not 0"),
         (["latency", "--batch_sizes=1,many"], "The option --batch_sizes is a whole number above 0, not 'many'"),

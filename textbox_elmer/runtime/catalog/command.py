@@ -14,6 +14,7 @@ from textbox_elmer.runtime.catalog.listing import list_datasets
 from textbox_elmer.runtime.config import split_command_line
 from textbox_elmer.runtime.distillation.distill import distill_dataset
 from textbox_elmer.runtime.logs import log_to_console
+from textbox_elmer.runtime.suggest import nearest
 from textbox_elmer.terminal import say, table_console
 
 # Room for the largest of TextBox's datasets, 4.4 GB that unpack to some 12; what needs more is no dataset of theirs.
@@ -29,7 +30,9 @@ def run(arguments: Sequence[str]) -> None:
     """
     if not arguments or arguments[0] not in _COMMANDS:
         usage = ", ".join(f"data {name}" for name in _COMMANDS)
-        raise UserError(f"The command `data` needs one of: {usage}; `python -m textbox_elmer --help` shows each.")
+        guess = nearest(arguments[0], _COMMANDS) if arguments else None
+        hint = f"did you mean data {guess}?" if guess else "`python -m textbox_elmer --help` shows each."
+        raise UserError(f"The command `data` needs one of: {usage}; {hint}")
     _COMMANDS[arguments[0]](arguments[1:])
 
 

@@ -39,7 +39,7 @@ def find_dataset(data_path: str | Path, dataset: str) -> Path:
     if remedy := _how_to_come_by(dataset, data_path):
         raise UserError(f"The dataset {dataset!r} is not in {str(data_path)!r} yet: {remedy}.")
     present = [path.name for path in Path(data_path).glob("[!.]*") if path.is_dir()]
-    guess = None if dataset in DATASETS else nearest(dataset, present) or nearest(dataset, DATASETS)
+    guess = None if dataset in DATASETS else nearest(dataset, present) or nearest(dataset, (*DATASETS, *MADE_HERE))
     raise UserError(
         f"There is no dataset {dataset!r}: the folder {str(folder)!r} does not exist."
         + (f" Did you mean {guess!r}?" if guess else " Put its six files there, or give --data_path.")
