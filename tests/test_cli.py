@@ -22,8 +22,8 @@ from tests.conftest import FIXTURES, TINY_BART, full_disk, options, tiny
 from textbox_elmer import ElmerConfig, ElmerForConditionalGeneration, __version__
 from textbox_elmer.cli import main
 from textbox_elmer.files import held
+from textbox_elmer.runtime.catalogue.find_model import MODELS
 from textbox_elmer.runtime.config.keys import KEYS, MODEL_KEYS
-from textbox_elmer.runtime.models.registry import MODELS
 
 REPOSITORY = Path(__file__).parents[1]
 TOKENIZER = str(FIXTURES / "textbox" / "tokenizer")
@@ -381,7 +381,7 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
 
 @pytest.fixture(autouse=True)
 def hub_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("textbox_elmer.runtime.hub._hub_answers", lambda: False)
+    monkeypatch.setattr("textbox_elmer.hub._hub_answers", lambda: False)
 
 
 def test_the_table_is_long_enough() -> None:

@@ -21,7 +21,7 @@ from pyarrow import parquet
 
 from tests.conftest import save_small_elmer, write_toy
 from textbox_elmer.cli import main
-from textbox_elmer.runtime.trials import trial
+from textbox_elmer.trials import trial
 
 LONGEST = 60  # seconds that a command may take
 TELLING = [
@@ -143,7 +143,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, own_cache: None) -> Iterator
     (folder / "properties" / "leaderboard" / "toy.yaml").write_text(BOARD)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr("textbox_elmer.runtime.hub._hub_answers", lambda: False)
+        patch.setattr("textbox_elmer.hub._hub_answers", lambda: False)
         patch.setattr(trial, "_run", lambda words: 2)
         yield folder
 

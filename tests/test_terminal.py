@@ -9,8 +9,8 @@ import pytest
 from rich.table import Table
 
 from textbox_elmer.cli import main
-from textbox_elmer.runtime.logs import log_to_console, log_to_file
-from textbox_elmer.runtime.results import show_results
+from textbox_elmer.runtime.runs.logs import log_to_console, log_to_file
+from textbox_elmer.runtime.runs.results import show_results
 from textbox_elmer.terminal import reason_of, say, shown, table_console
 
 TITLE = "\x1b]0;owned\x07"  # sets a window's title

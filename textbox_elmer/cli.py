@@ -12,14 +12,14 @@ from typing import NoReturn
 from textbox_elmer import __version__
 from textbox_elmer.errors import UserError, is_panic
 from textbox_elmer.files import FULL
+from textbox_elmer.runtime.catalogue.find_model import MODELS
+from textbox_elmer.runtime.catalogue.models_page import models_page, print_models
 from textbox_elmer.runtime.config import parse_command_line, resolve_config
 from textbox_elmer.runtime.config.command_line import TRIALS
-from textbox_elmer.runtime.config.page import options_page, print_options
+from textbox_elmer.runtime.config.options_page import options_page, print_options
 from textbox_elmer.runtime.config.values import check_value
 from textbox_elmer.runtime.experiment import run_experiment
-from textbox_elmer.runtime.models.registry import MODELS
-from textbox_elmer.runtime.models.table import models_page, print_models
-from textbox_elmer.runtime.suggest import nearest
+from textbox_elmer.suggest import nearest
 from textbox_elmer.terminal import reason_of, shown
 from textbox_elmer.termination import STATUS, Terminated, listening
 from textbox_elmer.textbox_plugin.checkout import VARIABLE
@@ -172,10 +172,10 @@ def _experiment(arguments: list[str]) -> None:
 
 def _trials(trials: dict[str, object], options: dict[str, object], files: list[str]) -> None:
     if "multi_seed" in trials and len(trials) == 1:
-        module = import_module("textbox_elmer.runtime.trials.multi_seed")
+        module = import_module("textbox_elmer.trials.multi_seed")
         module.run_multi_seed(trials["multi_seed"], options, files)
     elif "space" in trials and "multi_seed" not in trials:
-        module = import_module("textbox_elmer.runtime.trials.hyper")
+        module = import_module("textbox_elmer.trials.hyper")
         module.run_hyper(trials["space"], trials.get("algo", "exhaustive"), trials.get("max_evals"), options, files)
     else:
         raise UserError("Give either --multi_seed, or --space with --algo and --max_evals if you like.")
@@ -206,7 +206,7 @@ def _bench(arguments: list[str]) -> None:
 
 
 def _export(arguments: list[str]) -> None:
-    command = import_module("textbox_elmer.runtime.export.command")
+    command = import_module("textbox_elmer.inference.export.command")
     words = ["--int8=True" if argument == "--int8" else argument for argument in arguments]
     command.export(command.read_options(parse_command_line(words)))
 
@@ -238,7 +238,7 @@ def _report(arguments: list[str]) -> None:
 
 
 def _data(arguments: list[str]) -> None:
-    import_module("textbox_elmer.runtime.catalog.command").run(arguments)
+    import_module("textbox_elmer.datasets.command").run(arguments)
 
 
 def _leaderboard(arguments: list[str]) -> None:

@@ -10,10 +10,10 @@ import torch
 from tests.conftest import PUBLISHED, WORDS, options, tiny, write_toy
 from textbox_elmer.bench.corpus_memory import WRITERS, write_corpus
 from textbox_elmer.bench.memory import peak_megabytes
-from textbox_elmer.bench.planting import plant, plant_path
+from textbox_elmer.bench.planted_weights import plant, plant_path
 from textbox_elmer.cli import main
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
-from textbox_elmer.runtime.corpus import build_index, find_files
+from textbox_elmer.pretraining.corpus import build_index, find_files
 
 
 def test_corruption_beside_tokenization(workplace: Path, capsys: pytest.CaptureFixture) -> None:

@@ -27,7 +27,7 @@ from textbox_elmer.inference.ranks import Ranks
 from textbox_elmer.inference.tables import columnar
 from textbox_elmer.inference.tables.rows import NewColumns
 from textbox_elmer.inference.writer import TextWriter, load_writer
-from textbox_elmer.runtime.subprocesses import environment
+from textbox_elmer.subprocesses import environment
 
 Generate = Callable[..., tuple[bytes, str]]
 COMMAND = ("--input=in.txt", "--output=out.txt")

@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedToken
 from tests.conftest import FIXTURES
 from textbox_elmer.pretraining import PretrainingCollator
 from textbox_elmer.pretraining.encoding import check_tokenizer, encode_texts, ordinary_ids, word_starts
-from textbox_elmer.pretraining.sentences import sentence_tokenize
+from textbox_elmer.text.sentences import sentence_tokenize
 
 FOLDER = FIXTURES / "textbox" / "tokenizer"
 TOKENIZER = AutoTokenizer.from_pretrained(FOLDER)

@@ -11,8 +11,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from tests.conftest import FIXTURES
 from tests.pretraining.oracle import Sentence, is_corruption, split_words
 from textbox_elmer.pretraining import PretrainingCollator
-from textbox_elmer.pretraining.sentences import sentence_tokenizer
 from textbox_elmer.runtime.data import train_tokenizer
+from textbox_elmer.text.sentences import sentence_tokenizer
 
 PROSE = "The old dog of Mr. Brown ran home. It rained all day! Who saw the cat? Nobody said a word about it. "
 WORDS = ["the", "The", "cat", "dog", "said", "Mr.", "home.", "rained!", "Who?", '"It', 'day."', "--", "<mask>", "</s>"]

@@ -21,7 +21,7 @@ from textbox_elmer.reports.compare.significance import drawn_scores, p_value
 from textbox_elmer.runtime.config import parse_command_line, resolve_config
 from textbox_elmer.runtime.metrics import build_corpus, evaluate
 from textbox_elmer.runtime.metrics.registry import with_defaults
-from textbox_elmer.runtime.trials import trial
+from textbox_elmer.trials import trial
 
 KEYS = {"src_len", "tgt_len", "epochs", "train_batch_size", "learning_rate", "d_model", "vocab_size", "use_gpu"}
 SETTINGS = {key: TINY[key] for key in sorted(KEYS)} | {"generation_kwargs": {}, "metrics": ["rouge", "distinct"]}

@@ -120,7 +120,7 @@ def test_a_folder_of_files(workplace: Path) -> None:
 
 
 def test_a_stream_from_the_hub(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("textbox_elmer.runtime.corpus.stream.hub_arguments", lambda name: {})
+    monkeypatch.setattr("textbox_elmer.pretraining.corpus.stream.hub_arguments", lambda name: {})
     hub = corpus.parents[1] / "owner" / "texts"
     hub.mkdir(parents=True)
     parquet.write_table(pyarrow.table({"text": SENTENCES * 20}), hub / "train.parquet")

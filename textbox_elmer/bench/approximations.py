@@ -16,14 +16,14 @@ from textbox_elmer.bench import onnx_elmer
 from textbox_elmer.bench.options import read_options
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
+from textbox_elmer.inference.export.check import dataset_sources
+from textbox_elmer.inference.export.checkpoint import STATIC_MODES, load_checkpoint
+from textbox_elmer.inference.export.requirements import check_packages
 from textbox_elmer.model import ElmerForConditionalGeneration
 from textbox_elmer.runtime import evaluate
 from textbox_elmer.runtime.data import find_dataset, load_split
-from textbox_elmer.runtime.data.collator import pad
-from textbox_elmer.runtime.export.check import dataset_sources
-from textbox_elmer.runtime.export.checkpoint import STATIC_MODES, load_checkpoint
-from textbox_elmer.runtime.export.requirements import check_packages
-from textbox_elmer.runtime.generation import decode_texts
+from textbox_elmer.runtime.data.collators import pad
+from textbox_elmer.runtime.models.generation import decode_texts
 
 DEFAULTS: dict[str, Any] = {
     "model_path": "",

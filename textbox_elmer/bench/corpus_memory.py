@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from textbox_elmer.bench.options import read_options
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.subprocesses import environment, run_command
+from textbox_elmer.subprocesses import environment, run_command
 
 DEFAULTS = {"small": 20.0, "large": 200.0, "kind": "src", "steps": 30}  # megabytes
 TRAINING = (

@@ -17,7 +17,7 @@ from textbox_elmer.pretraining.corruption import permute_sentences
 from textbox_elmer.pretraining.encoding import encode_texts
 from textbox_elmer.pretraining.noise import example_keys
 from textbox_elmer.runtime.data import find_dataset, load_split, load_tokenizer, train_tokenizer
-from textbox_elmer.runtime.logs import log_to_console
+from textbox_elmer.runtime.runs.logs import log_to_console
 
 ROUNDS = 7
 BATCH = 16

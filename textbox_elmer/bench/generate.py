@@ -10,15 +10,15 @@ from typing import Any
 import torch
 
 from textbox_elmer.bench.options import read_options
-from textbox_elmer.bench.planting import plant
+from textbox_elmer.bench.planted_weights import plant
 from textbox_elmer.inference import TextWriter
-from textbox_elmer.pretraining.vocabulary import learn_tokenizer
+from textbox_elmer.runtime.catalogue.find_model import find_model
 from textbox_elmer.runtime.config import resolve_config
-from textbox_elmer.runtime.generation import prepared
 from textbox_elmer.runtime.models.building import build_model
-from textbox_elmer.runtime.models.registry import find_model
+from textbox_elmer.runtime.models.generation import prepared
 from textbox_elmer.runtime.models.special_ids import special_ids
 from textbox_elmer.runtime.trained import TrainedModel
+from textbox_elmer.text.vocabulary import learn_tokenizer
 
 DEFAULTS: dict[str, Any] = {
     "device": "cpu",

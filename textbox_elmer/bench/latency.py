@@ -23,13 +23,13 @@ from textbox_elmer.bench import ctranslate2_bart, onnx_elmer
 from textbox_elmer.bench.latency_graph import GraphRows
 from textbox_elmer.bench.memory import peak_megabytes
 from textbox_elmer.bench.options import number, read_options
-from textbox_elmer.bench.planting import plant
+from textbox_elmer.bench.planted_weights import plant
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
+from textbox_elmer.inference.export import OnnxElmer
+from textbox_elmer.inference.export.requirements import check_packages
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.model.canvas import lay_canvas
-from textbox_elmer.runtime.export import OnnxElmer
-from textbox_elmer.runtime.export.requirements import check_packages
 
 # Source tokens, canvas, output tokens.
 SHAPES = {"xsum": (400, 64, 28), "squadqg": (170, 64, 14), "pc": (150, 64, 14), "cnndm": (800, 128, 66)}

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from textbox_elmer.bench.planting import plant_path
+from textbox_elmer.bench.planted_weights import plant_path
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
 
 # Vertices for each token that is written.

@@ -4,10 +4,10 @@ import copy
 import tempfile
 from pathlib import Path
 
+from textbox_elmer.inference.export import OnnxElmer
+from textbox_elmer.inference.export.files import graph_name
+from textbox_elmer.inference.export.graph import write_graph, write_int8
 from textbox_elmer.model import ElmerForConditionalGeneration
-from textbox_elmer.runtime.export import OnnxElmer
-from textbox_elmer.runtime.export.files import graph_name
-from textbox_elmer.runtime.export.graph import write_graph, write_int8
 
 PRECISIONS = ("float32", "int8")
 MODES = ("last", "soft")

@@ -23,21 +23,21 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from textbox_elmer.bench.options import read_options
+from textbox_elmer.datasets.apidoc.making import build_apidoc
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
-from textbox_elmer.runtime.catalog.apidoc import build_apidoc
-from textbox_elmer.runtime.catalog.known import APIDOC, APIDOC_PROSE
+from textbox_elmer.pretraining.corpus import CorpusBatches, CorpusLoader, build_index, find_files, sample_texts
+from textbox_elmer.runtime.catalogue.datasets import APIDOC, APIDOC_PROSE
+from textbox_elmer.runtime.catalogue.find_model import find_model
 from textbox_elmer.runtime.config import Config, parse_command_line, resolve_config
-from textbox_elmer.runtime.corpus import CorpusBatches, CorpusLoader, build_index, find_files, sample_texts
 from textbox_elmer.runtime.data import encode_split, load_split, load_tokenizer, train_tokenizer
 from textbox_elmer.runtime.experiment import fine_tuning_collator
-from textbox_elmer.runtime.generation import generate_ids
-from textbox_elmer.runtime.logs import log_to_console
 from textbox_elmer.runtime.models.building import build_model
-from textbox_elmer.runtime.models.registry import find_model
-from textbox_elmer.runtime.pretraining import prepare_pretraining
-from textbox_elmer.runtime.processes import Processes
-from textbox_elmer.runtime.subprocesses import environment, run_command
+from textbox_elmer.runtime.models.generation import generate_ids
+from textbox_elmer.runtime.pretraining_run import prepare_pretraining
+from textbox_elmer.runtime.runs.logs import log_to_console
+from textbox_elmer.runtime.training.processes import Processes
+from textbox_elmer.subprocesses import environment, run_command
 
 DEFAULTS: dict[str, Any] = {
     "out": "saved/pretraining_gain",

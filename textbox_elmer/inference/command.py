@@ -11,10 +11,10 @@ from textbox_elmer.inference.job import open_job
 from textbox_elmer.inference.ranks import ranks_of_environment
 from textbox_elmer.inference.tables.rows import NewColumns
 from textbox_elmer.inference.writer import TextWriter, details_of, writer_config
+from textbox_elmer.runtime.catalogue.find_model import find_model
 from textbox_elmer.runtime.config.keys import KEYS
 from textbox_elmer.runtime.config.values import check_value, read_option
-from textbox_elmer.runtime.logs import log_to_console
-from textbox_elmer.runtime.models.registry import find_model
+from textbox_elmer.runtime.runs.logs import log_to_console
 from textbox_elmer.runtime.trained import load_trained
 from textbox_elmer.terminal import say
 

@@ -21,8 +21,8 @@ from textbox_elmer.inference.parts import IDENTITY, Facts, Parts
 from textbox_elmer.inference.ranks import Ranks
 from textbox_elmer.inference.tables.rows import Window
 from textbox_elmer.inference.writer import Answer, TextWriter
-from textbox_elmer.runtime.begun import begin_or_continue
-from textbox_elmer.runtime.results import library_versions
+from textbox_elmer.runtime.runs.results import library_versions
+from textbox_elmer.unfinished import begin_or_continue
 
 ELSEWHERE = "give another --output"
 JOINED = "joined"

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.runtime.catalogue.find_model import ModelSpec
 from textbox_elmer.runtime.config import Config
-from textbox_elmer.runtime.generation import Generated, decode_ids
-from textbox_elmer.runtime.located import locate
-from textbox_elmer.runtime.models.registry import ModelSpec
-from textbox_elmer.runtime.traces import make_traces
+from textbox_elmer.runtime.find_trained import locate
+from textbox_elmer.runtime.models.generation import Generated, decode_ids
+from textbox_elmer.runtime.runs.traces import make_traces
 from textbox_elmer.runtime.trained import TrainedModel, load_trained
 
 NO_DATASET = ""  # whose settings a checkpoint writes under that is no run's

@@ -1,5 +1,5 @@
 """Pre-training: text corruption and layer permutation, as a data collator."""
 
-from .collator import PretrainingCollator
+from .lplm_collator import PretrainingCollator
 
 __all__ = ["PretrainingCollator"]

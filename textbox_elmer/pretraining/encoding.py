@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from textbox_elmer.text.sentences import sentence_offsets
+
 from .corruption import Texts
 from .ragged import starts_of
-from .sentences import sentence_offsets
 
 WORD_START = "Ġ"  # how byte-level vocabularies spell the blank before a word
 

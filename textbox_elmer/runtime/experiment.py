@@ -17,8 +17,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallba
 from transformers.integrations import WandbCallback
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.runtime.catalogue.find_model import ModelSpec, find_model
 from textbox_elmer.runtime.config import Config, format_config
-from textbox_elmer.runtime.curves import Curves
 from textbox_elmer.runtime.data import (
     CanvasCollator,
     CausalCollator,
@@ -30,21 +30,21 @@ from textbox_elmer.runtime.data import (
     quick_test_limit,
     training_texts,
 )
-from textbox_elmer.runtime.generation import canvas_positions, generate_ids
-from textbox_elmer.runtime.logs import log_to_console, log_to_file
 from textbox_elmer.runtime.metrics import check_metrics, metric_names
 from textbox_elmer.runtime.models.building import build_model
-from textbox_elmer.runtime.models.registry import ModelSpec, find_model
+from textbox_elmer.runtime.models.generation import canvas_positions, generate_ids
 from textbox_elmer.runtime.models.special_ids import check_languages, special_ids
 from textbox_elmer.runtime.models.tokenizers import build_tokenizer
-from textbox_elmer.runtime.pretraining import check_pretraining, prepare_pretraining
-from textbox_elmer.runtime.processes import Processes
-from textbox_elmer.runtime.results import library_versions, save_results, show_results, source_commit
-from textbox_elmer.runtime.run_folder import run_folder
-from textbox_elmer.runtime.summary import summarize
+from textbox_elmer.runtime.pretraining_run import check_pretraining, prepare_pretraining
+from textbox_elmer.runtime.runs.curves import Curves
+from textbox_elmer.runtime.runs.folder import run_folder
+from textbox_elmer.runtime.runs.logs import log_to_console, log_to_file
+from textbox_elmer.runtime.runs.results import library_versions, save_results, show_results, source_commit
+from textbox_elmer.runtime.runs.summary import summarize
 from textbox_elmer.runtime.training import HostTrainer, checkpoints
+from textbox_elmer.runtime.training.corpus_trainer import PretrainingTrainer
 from textbox_elmer.runtime.training.optimizers import optimizer_and_arguments
-from textbox_elmer.runtime.training.pretraining import PretrainingTrainer
+from textbox_elmer.runtime.training.processes import Processes
 from textbox_elmer.runtime.training.resuming import check_resumable
 from textbox_elmer.runtime.training.schedule import check_schedule
 from textbox_elmer.runtime.training.selection import check_selection

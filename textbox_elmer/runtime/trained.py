@@ -13,13 +13,13 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from textbox_elmer.runtime.catalogue.find_model import ModelSpec, find_model
 from textbox_elmer.runtime.config import Config, resolve_config
 from textbox_elmer.runtime.data import Split, TextEncoder, encode_split, fingerprint
-from textbox_elmer.runtime.data.collator import prompts
+from textbox_elmer.runtime.data.collators import prompts
 from textbox_elmer.runtime.experiment import fine_tuning_collator
-from textbox_elmer.runtime.generation import Generated, generate_ids, prepared
 from textbox_elmer.runtime.models.building import build_model
-from textbox_elmer.runtime.models.registry import ModelSpec, find_model
+from textbox_elmer.runtime.models.generation import Generated, generate_ids, prepared
 from textbox_elmer.runtime.models.special_ids import SpecialIds, special_ids
 from textbox_elmer.runtime.models.tokenizers import build_tokenizer
 from textbox_elmer.runtime.training.checkpoints import check_saved_config

@@ -27,7 +27,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast, modeling_utils
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.pretraining.sentences import sentence_tokenizer
+from textbox_elmer.text.sentences import sentence_tokenizer
 
 logger = logging.getLogger(__name__)
 

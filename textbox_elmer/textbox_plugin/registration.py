@@ -69,8 +69,8 @@ def _extend() -> None:
     from textbox.utils import utils
 
     from textbox_elmer.textbox_plugin import elmer
-    from textbox_elmer.textbox_plugin.collator import LplmCollate, number_samples
     from textbox_elmer.textbox_plugin.configuration import extend_config
+    from textbox_elmer.textbox_plugin.lplm_collator import LplmCollate, number_samples
     from textbox_elmer.textbox_plugin.tokenizer import extend_get_tokenizer
     from textbox_elmer.textbox_plugin.trainer import ELMERTrainer
 

@@ -8,7 +8,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.pretraining.vocabulary import learn_tokenizer
+from textbox_elmer.text.vocabulary import learn_tokenizer
 from textbox_elmer.textbox_plugin.building import NAME
 
 GetTokenizer = Callable[[Any], PreTrainedTokenizerBase]

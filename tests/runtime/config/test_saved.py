@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from textbox_elmer.runtime.catalogue.find_model import MODELS
 from textbox_elmer.runtime.config import Config, parse_command_line, resolve_config
-from textbox_elmer.runtime.models.registry import MODELS
 
 
 def repeated(config: Config, folder: Path) -> Config:

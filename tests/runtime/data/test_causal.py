@@ -3,7 +3,7 @@
 import torch
 
 from textbox_elmer.runtime.data import CausalCollator
-from textbox_elmer.runtime.data.collator import prompts
+from textbox_elmer.runtime.data.collators import prompts
 
 PAD = 9
 EXAMPLES = [{"source_ids": [5, 6, PAD], "target_ids": [7, PAD]}, {"source_ids": [8], "target_ids": [4, 3, PAD]}]

@@ -89,7 +89,7 @@ def test_small_vocabularies_are_refused(tmp_path: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["no-such/tokenizer", "not a name!", "./nowhere", "notes.txt", "long" * 100])
 def test_names_that_neither_disk_nor_hub_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr("textbox_elmer.runtime.hub._hub_answers", lambda: False)
+    monkeypatch.setattr("textbox_elmer.hub._hub_answers", lambda: False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "notes.txt").write_text("some text")
     with pytest.raises(UserError, match=r"is no local folder.*--tokenizer_path.*hf auth login") as error:

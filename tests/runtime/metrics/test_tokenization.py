@@ -8,9 +8,9 @@ from nltk.tokenize.punkt import PunktParameters, save_punkt_params
 from punkt import load_model
 from rouge_score.rouge_scorer import RougeScorer
 
-from textbox_elmer.pretraining.sentences import sentence_tokenize
 from textbox_elmer.runtime import evaluate
 from textbox_elmer.runtime.metrics.tokenization import word_tokenize
+from textbox_elmer.text.sentences import sentence_tokenize
 
 TEXTS = [
     "Dr. Lee can't pay $5.50 at 5 p.m. today. The U.S. team won (again)!",

@@ -13,10 +13,10 @@ from transformers import PreTrainedTokenizerBase
 from tests.conftest import WORDS
 from tests.runtime.models.peers import FORMATS, LANGUAGES, SOURCE, TARGET, letters, tiny_peer, with_files
 from textbox_elmer.errors import UserError
+from textbox_elmer.runtime.catalogue.find_model import find_model
 from textbox_elmer.runtime.config import resolve_config
 from textbox_elmer.runtime.data import Split, encode_split
 from textbox_elmer.runtime.models.building import build_model
-from textbox_elmer.runtime.models.registry import find_model
 from textbox_elmer.runtime.models.special_ids import special_ids
 from textbox_elmer.runtime.models.tokenizers import build_tokenizer
 

@@ -11,13 +11,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from tests.conftest import WORDS
 from tests.runtime.models.peers import FORMATS, tiny_peer
+from textbox_elmer.runtime.catalogue.find_model import find_model
 from textbox_elmer.runtime.config import Config, resolve_config
 from textbox_elmer.runtime.data import CausalCollator, Split, encode_split
-from textbox_elmer.runtime.data.collator import prompts
+from textbox_elmer.runtime.data.collators import prompts
 from textbox_elmer.runtime.experiment import fine_tuning_collator
-from textbox_elmer.runtime.generation import generate_ids
 from textbox_elmer.runtime.models.building import build_model
-from textbox_elmer.runtime.models.registry import find_model
+from textbox_elmer.runtime.models.generation import generate_ids
 from textbox_elmer.runtime.models.special_ids import special_ids
 from textbox_elmer.runtime.models.tokenizers import build_tokenizer
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.runtime.catalogue.find_model import MODELS, find_model
 from textbox_elmer.runtime.config import resolve_config
-from textbox_elmer.runtime.models.registry import MODELS, find_model
 
 # TextBox's own list of names (textbox/utils/enum_type.py), less those that it alone can run.
 CAUSAL = ["cpm", "ctrl", "gpt2", "chinese-gpt2", "gpt_neo", "openai-gpt", "opt"]

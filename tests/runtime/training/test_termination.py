@@ -17,8 +17,8 @@ from textbox_elmer import termination
 from textbox_elmer.cli import main
 from textbox_elmer.runtime import experiment
 from textbox_elmer.runtime.training import HostTrainer
-from textbox_elmer.runtime.training.pretraining import PretrainingTrainer
-from textbox_elmer.runtime.trials import trial
+from textbox_elmer.runtime.training.corpus_trainer import PretrainingTrainer
+from textbox_elmer.trials import trial
 
 SIZES = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16}
 

@@ -15,17 +15,17 @@ from textbox_elmer.bench.ablation.training import shuffled, train
 from textbox_elmer.bench.ablation.writing import TransitionEntropy, scores, write
 from textbox_elmer.bench.copying_bart import CopyingBart
 from textbox_elmer.bench.options import read_options
+from textbox_elmer.datasets.distillation.distill import distill_with
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
-from textbox_elmer.runtime.catalog.distilled import RECORD
+from textbox_elmer.runtime.catalogue.distilled import RECORD
+from textbox_elmer.runtime.catalogue.find_model import find_model
 from textbox_elmer.runtime.config import Config, resolve_config
 from textbox_elmer.runtime.data import find_dataset, load_split, load_tokenizer, train_tokenizer, training_texts
-from textbox_elmer.runtime.distillation.distill import distill_with
 from textbox_elmer.runtime.experiment import fine_tuning_collator
-from textbox_elmer.runtime.logs import log_to_console
 from textbox_elmer.runtime.models.building import build_model
-from textbox_elmer.runtime.models.registry import find_model
 from textbox_elmer.runtime.models.special_ids import special_ids
+from textbox_elmer.runtime.runs.logs import log_to_console
 from textbox_elmer.runtime.trained import TrainedModel
 
 DEFAULTS: dict[str, Any] = {

@@ -11,8 +11,8 @@ from datasets import Dataset
 from tqdm import tqdm
 
 from textbox_elmer.runtime.data import Split
-from textbox_elmer.runtime.generation import decode_texts, prepared
 from textbox_elmer.runtime.metrics import evaluate
+from textbox_elmer.runtime.models.generation import decode_texts, prepared
 from textbox_elmer.runtime.trained import TrainedModel
 
 BATCH = 64

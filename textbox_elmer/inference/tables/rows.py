@@ -11,7 +11,7 @@ import pyarrow
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import open_regular
 from textbox_elmer.inference.writer import Answer
-from textbox_elmer.runtime.suggest import nearest
+from textbox_elmer.suggest import nearest
 
 # A window is as long as its texts may be sorted; both bounds keep the memory that it takes.
 ROWS, SIZE = 2048, 2**25

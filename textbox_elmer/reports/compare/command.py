@@ -14,12 +14,12 @@ from textbox_elmer.reports.compare.runs import ensure_runs, results_of
 from textbox_elmer.reports.compare.side_by_side import test_split, write_side_by_side
 from textbox_elmer.reports.compare.significance import drawn_scores, p_value
 from textbox_elmer.runtime.config.command_line import FILES
-from textbox_elmer.runtime.logs import log_to_console
 from textbox_elmer.runtime.metrics import build_corpus
 from textbox_elmer.runtime.metrics.registry import with_defaults
-from textbox_elmer.runtime.results import library_versions
-from textbox_elmer.runtime.trials.trial import held_settings
+from textbox_elmer.runtime.runs.logs import log_to_console
+from textbox_elmer.runtime.runs.results import library_versions
 from textbox_elmer.terminal import say
+from textbox_elmer.trials.trial import held_settings
 
 
 def compare(options: Mapping[str, Any], command: str) -> None:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from textbox_elmer.reports.compare.plan import Plan
-from textbox_elmer.runtime.trials.trial import is_done, run_trial
 from textbox_elmer.terminal import say
+from textbox_elmer.trials.trial import is_done, run_trial
 
 
 def ensure_runs(plan: Plan) -> None:

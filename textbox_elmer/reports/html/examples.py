@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
-from textbox_elmer.reports.html.groups import Group, Member
+from textbox_elmer.reports.html.tested_alike import Group, Member
 
 SAMPLE = 20
 EXTREMES = 5  # of each kind

@@ -14,10 +14,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from textbox_elmer.reports.html.charts import LineChart, layer_histogram, length_scatter, line_chart, tick_label
 from textbox_elmer.reports.html.colours import colour_rules
 from textbox_elmer.reports.html.examples import Selection, select, words
-from textbox_elmer.reports.html.groups import Group, Member, group_runs
-from textbox_elmer.reports.html.outputs import Example, show_example
 from textbox_elmer.reports.html.runs import Run
+from textbox_elmer.reports.html.shown_example import Example, show_example
 from textbox_elmer.reports.html.tables import latency_rows, score_rows
+from textbox_elmer.reports.html.tested_alike import Group, Member, group_runs
 from textbox_elmer.reports.html.tokens import Legend, deciding_layers
 
 TEMPLATES = Path(__file__).with_name("templates")

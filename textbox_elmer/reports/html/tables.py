@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from textbox_elmer.reports.html.groups import Group, Member
+from textbox_elmer.reports.html.tested_alike import Group, Member
 from textbox_elmer.runtime.training.selection import LOWER_IS_BETTER
 
 

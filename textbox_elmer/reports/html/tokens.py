@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from textbox_elmer.reports.html.colours import confidence_class
-from textbox_elmer.runtime.traces import Trace
+from textbox_elmer.runtime.runs.traces import Trace
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
-from textbox_elmer.reports.leaderboard.located import Located
-from textbox_elmer.runtime.suggest import nearest
+from textbox_elmer.reports.leaderboard.yaml_lines import Located
+from textbox_elmer.suggest import nearest
 
 LINK = re.compile(r"https?://[^\s\x00-\x20\x7f-\xa0<>()|\\]+")
 

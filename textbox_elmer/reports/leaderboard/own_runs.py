@@ -8,8 +8,8 @@ from typing import Any
 
 from textbox_elmer.reading import read_json
 from textbox_elmer.reports.leaderboard.rows import Leaderboard, Row
-from textbox_elmer.runtime.models.registry import MODELS
-from textbox_elmer.runtime.results import GENERATION, RESULTS
+from textbox_elmer.runtime.catalogue.find_model import MODELS
+from textbox_elmer.runtime.runs.results import GENERATION, RESULTS
 
 
 @dataclass

@@ -5,7 +5,7 @@ from typing import Any
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.config.values import read_option
-from textbox_elmer.runtime.suggest import nearest
+from textbox_elmer.suggest import nearest
 
 SHORT = {"-m": "--model", "-d": "--dataset"}
 FILES = "config_files"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from textbox_elmer.runtime.catalog.known import known_dataset
+from textbox_elmer.runtime.catalogue.datasets import known_dataset
 from textbox_elmer.shipped import shipped_properties
 
 

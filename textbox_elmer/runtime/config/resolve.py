@@ -6,13 +6,13 @@ from typing import Any
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
-from textbox_elmer.runtime.catalog.distilled import names_of_settings
+from textbox_elmer.runtime.catalogue.distilled import names_of_settings
+from textbox_elmer.runtime.catalogue.find_model import ModelSpec, find_model
 from textbox_elmer.runtime.config.command_line import DEBUG, FILES, HOME, TRIALS
 from textbox_elmer.runtime.config.keys import GROUPS, KEYS, NOT_OFFERED
 from textbox_elmer.runtime.config.properties import find_property_file
 from textbox_elmer.runtime.config.values import check_required, check_value, plain_value, read_yaml, to_yaml
-from textbox_elmer.runtime.models.registry import ModelSpec, find_model
-from textbox_elmer.runtime.suggest import nearest
+from textbox_elmer.suggest import nearest
 
 COMMAND_LINE = "command line"
 CONFIG_DICT = "config_dict"

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.catalog.known import APIDOC, DATASETS, MADE_HERE, known_dataset
-from textbox_elmer.runtime.data.reading import parse_line, read_lines
-from textbox_elmer.runtime.suggest import nearest
+from textbox_elmer.runtime.catalogue.datasets import APIDOC, DATASETS, MADE_HERE, known_dataset
+from textbox_elmer.suggest import nearest
+from textbox_elmer.text.lines import parse_line, read_lines
 
 QUICK_TEST_EXAMPLES = 32
 

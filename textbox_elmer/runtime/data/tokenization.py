@@ -11,8 +11,8 @@ from pyarrow import compute
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
+from textbox_elmer.cache import cached, content_key
 from textbox_elmer.errors import UserError, is_panic
-from textbox_elmer.runtime.data.cache import cached, content_key
 from textbox_elmer.runtime.data.folder import Split
 from textbox_elmer.terminal import reason_of
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from textbox_elmer.cache import cached, content_key
 from textbox_elmer.errors import UserError, is_panic
+from textbox_elmer.hub import hub_arguments
 from textbox_elmer.model.sizes import check_config_file
-from textbox_elmer.pretraining.vocabulary import BART_LIKE, SpecialTokens, learn_tokenizer
-from textbox_elmer.runtime.data.cache import cached, content_key
 from textbox_elmer.runtime.data.folder import load_split
-from textbox_elmer.runtime.hub import hub_arguments
 from textbox_elmer.terminal import reason_of
+from textbox_elmer.text.vocabulary import BART_LIKE, SpecialTokens, learn_tokenizer
 
 FORMAT = 4  # of the cached tokenizer
 PROBE = "A text, 1 of 2."

@@ -22,7 +22,7 @@ from textbox_elmer.runtime.metrics.similarity import (
     meteor,
     ter,
 )
-from textbox_elmer.runtime.suggest import nearest
+from textbox_elmer.suggest import nearest
 
 Config = Mapping[str, Any]
 

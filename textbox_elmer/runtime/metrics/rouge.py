@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.pretraining.sentences import sentence_tokenize
 from textbox_elmer.runtime.metrics.bleu import caption_format
 from textbox_elmer.runtime.metrics.corpus import NO_TEXT, Corpus, Text, combine_references
+from textbox_elmer.text.sentences import sentence_tokenize
 
 ROUGE_TYPES = ("rouge", "rouge-score", "pycocoevalcap")
 ROUGE_PACKAGE_MAX_NGRAMS = 5

@@ -2,7 +2,7 @@
 
 from nltk.tokenize import NLTKWordTokenizer
 
-from textbox_elmer.pretraining.sentences import sentence_tokenize
+from textbox_elmer.text.sentences import sentence_tokenize
 
 _WORDS = NLTKWordTokenizer()
 

@@ -17,6 +17,7 @@ from transformers import (
 )
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.hub import hub_arguments
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.model.loading import (
     check_finite,
@@ -27,11 +28,10 @@ from textbox_elmer.model.loading import (
     weight_problems,
 )
 from textbox_elmer.model.sizes import check_counts, check_fits
+from textbox_elmer.runtime.catalogue.find_model import ModelSpec
+from textbox_elmer.runtime.catalogue.formats import LANGUAGES
 from textbox_elmer.runtime.config import Config
-from textbox_elmer.runtime.hub import hub_arguments
 from textbox_elmer.runtime.models import pairs
-from textbox_elmer.runtime.models.formats import LANGUAGES
-from textbox_elmer.runtime.models.registry import ModelSpec
 from textbox_elmer.runtime.models.special_ids import SpecialIds, special_ids
 from textbox_elmer.terminal import reason_of
 

@@ -8,10 +8,10 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.runtime.catalogue.find_model import ModelSpec
+from textbox_elmer.runtime.catalogue.formats import LANGUAGES, frame_of
 from textbox_elmer.runtime.data.tokenization import Frame
-from textbox_elmer.runtime.models.formats import LANGUAGES, frame_of
-from textbox_elmer.runtime.models.registry import ModelSpec
-from textbox_elmer.runtime.suggest import nearest
+from textbox_elmer.suggest import nearest
 
 # What tokenizers of BERT's kind have instead, for models such as fnlp/bart-base-chinese.
 ALIASES = {"bos": "cls", "eos": "sep"}

@@ -6,10 +6,10 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from textbox_elmer.pretraining.vocabulary import TEXT, SpecialTokens
+from textbox_elmer.runtime.catalogue.find_model import ModelSpec
+from textbox_elmer.runtime.catalogue.formats import LANGUAGES, frame_of
 from textbox_elmer.runtime.data import load_tokenizer, train_tokenizer
-from textbox_elmer.runtime.models.formats import LANGUAGES, frame_of
-from textbox_elmer.runtime.models.registry import ModelSpec
+from textbox_elmer.text.vocabulary import TEXT, SpecialTokens
 
 logger = logging.getLogger(__name__)
 

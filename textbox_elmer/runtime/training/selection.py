@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.metrics import metric_names
-from textbox_elmer.runtime.suggest import nearest
+from textbox_elmer.suggest import nearest
 
 LOWER_IS_BETTER = frozenset({"ter"})
 

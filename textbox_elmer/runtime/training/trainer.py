@@ -19,13 +19,13 @@ from textbox_elmer.errors import UserError
 from textbox_elmer.model.finite import NoNumbersError, are_numbers
 from textbox_elmer.model.glancing import glancing_ratio
 from textbox_elmer.model.losses import mean_loss, token_count, token_losses
+from textbox_elmer.runtime.catalogue.find_model import ModelSpec
 from textbox_elmer.runtime.config import Config
-from textbox_elmer.runtime.data.collator import prompts
+from textbox_elmer.runtime.data.collators import prompts
 from textbox_elmer.runtime.data.tokenization import source_lengths
-from textbox_elmer.runtime.generation import DivergedError, Generated, decode_texts, generate_ids, prepared
 from textbox_elmer.runtime.metrics import evaluate
-from textbox_elmer.runtime.models.registry import ModelSpec
-from textbox_elmer.runtime.traces import make_traces
+from textbox_elmer.runtime.models.generation import DivergedError, Generated, decode_texts, generate_ids, prepared
+from textbox_elmer.runtime.runs.traces import make_traces
 from textbox_elmer.runtime.training import checkpoints
 from textbox_elmer.runtime.training.arguments import training_arguments
 from textbox_elmer.runtime.training.callbacks import (

@@ -1,0 +1,1 @@
+"""What TextBox names: models, datasets, and the special tokens around their texts."""

@@ -1,0 +1,1 @@
+"""What both hosts need of text: lines, sentences, vocabularies."""
