@@ -10,7 +10,7 @@ demo: .venv/ready dataset/apidoc/train.src
 test: .venv/ready
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadfile
 
 .venv/ready: requirements.txt requirements-extras.txt
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 10) else "textbox-elmer needs Python 3.10 or later; name one by: make PYTHON=python3.11 …")'
