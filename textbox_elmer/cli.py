@@ -65,16 +65,7 @@ Train, test and compare text-generation models, ELMER's parallel decoder first.
 
 Models: {models}. Data: <data_path>/<dataset>/{{train,valid,test}}.{{src,tgt}}, one example a line.
 """
-BENCHES = (
-    "latency",
-    "approximations",
-    "training",
-    "corruption",
-    "corpus_memory",
-    "pretraining_gain",
-    "ablation",
-    "generate",
-)
+BENCHES = ("latency", "approximations", "training", "generate")
 OFF = ("", "false", "none")  # what is typed for --textbox_home to run in no checkout
 # What a typed path may be to the system, wherever it is first touched.
 UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)

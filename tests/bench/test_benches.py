@@ -1,72 +1,16 @@
 """The benches, small: each measures its peer in the same run and prints a ratio."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.conftest import PUBLISHED, WORDS, options, tiny, write_toy
-from textbox_elmer.bench.corpus_memory import WRITERS, write_corpus
+from tests.conftest import PUBLISHED, options, tiny
 from textbox_elmer.bench.memory import peak_megabytes
-from textbox_elmer.bench.planted_weights import plant, plant_path
+from textbox_elmer.bench.planting import plant, plant_path
 from textbox_elmer.cli import main
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
-from textbox_elmer.pretraining.corpus import build_index, find_files
-
-
-def test_corruption_beside_tokenization(workplace: Path, capsys: pytest.CaptureFixture) -> None:
-    assert main(["bench", "corruption", "--dataset=toy"]) == 0
-    printed = capsys.readouterr().out.splitlines()
-    rows = [re.split(r" *\| *", line.strip("| ")) for line in printed if line.startswith("|")][2:]
-    assert [row[0] for row in rows] == ["short", "as they are", "long"]
-    for row in rows:
-        tokenizer, corruption, ratio = (float(cell.replace(",", "")) for cell in row[2:5])
-        assert ratio == pytest.approx(corruption / tokenizer, rel=0.01)
-
-
-def test_memory_of_two_corpora(workplace: Path, capsys: pytest.CaptureFixture) -> None:
-    assert main(["bench", "corpus_memory", "--small=0.1", "--large=0.2", "--steps=2"]) == 0
-    printed = capsys.readouterr().out
-    small, large = (float(peak.replace(",", "")) for peak in re.findall(r"peak ([\d,]+) MB", printed))
-    assert 100 < small < 5000
-    assert float(re.search(r"ratio ([\d.]+)", printed)[1]) == pytest.approx(large / small, abs=0.01)
-
-
-@pytest.mark.parametrize("kind", list(WRITERS))
-def test_made_up_corpora_are_corpora(tmp_path: Path, kind: str) -> None:
-    write_corpus(tmp_path / "corpus", 50_000, kind)
-    index = build_index(find_files(tmp_path / "corpus").train, cache_dir=tmp_path / "cache")
-    assert 50_000 / 140 < index.examples < 50_000 / 50
-
-
-def test_gain_of_pretraining(workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    """All rows on toys; a second call only measures and prints, and the rows of one budget have spent the same."""
-    write_toy(workplace / "dataset" / "apidoc", {"train": 600, "valid": 5, "test": 6})
-    write_toy(workplace / "dataset" / "apidoc-prose", {"train": 600, "valid": 5})
-    assert len(WORDS) == 12
-    settings = ["--steps=30", "--d_model=16", "--layers=1", "--batch_size=4", "--text_len=12", "--src_len=12"]
-    command = ["bench", "pretraining_gain", *settings, "--out=gain"]
-    assert main([*command, "--rows=ab"]) == 0
-    assert main([*command, "--rows=edc"]) == 0
-    report = json.loads((workplace / "gain" / "pretraining_gain.json").read_text())
-    printed = capsys.readouterr().out
-    started = (workplace / "gain" / "a-finetune" / "results.json").stat().st_mtime_ns
-    assert [row["row"] for row in report["rows"]] == ["a", "b", "c", "d", "e"]
-    first, lplm, *_, longer = report["rows"]
-    assert longer["finetune_steps"] == first["finetune_steps"] == 30
-    assert longer["pretrain_steps"] == lplm["pretrain_steps"] > 0
-    for row in report["rows"]:
-        assert row is longer or row["flops"] == pytest.approx(first["flops"], rel=0.1)
-        assert row["ms_per_example"] > 0
-        assert f"| ({row['row']}) {row['name']} | {row['pretrain_steps']} |" in printed
-        assert (row["pretrain_steps"] > 0) is (row["row"] != "a")
-    saved = json.loads((workplace / "gain" / "c-pretrain" / "checkpoint_best" / "config.json").read_text())
-    assert saved["exit_mode"] == "last"
-    assert main(command) == 0
-    assert (workplace / "gain" / "a-finetune" / "results.json").stat().st_mtime_ns == started
-
 
 SMALL = ["--layers=2", "--d_model=128", "--vocab_size=300", "--rounds=2", "--out=latency.json"]
 
@@ -216,7 +160,7 @@ def test_memory_is_that_of_the_call() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "needs one of latency, approximations, training, corruption, corpus_memory, pretraining_gain"),
+        ([], "needs one of latency, approximations, training, generate"),
         (["speed"], "needs one of latency"),
         (["latncy"], "e.g. bench latency."),
         (["traning"], "e.g. bench training."),
@@ -225,7 +169,6 @@ def test_memory_is_that_of_the_call() -> None:
         (["latency", "--batch_sizes=1,many"], "The option --batch_sizes is a whole number above 0, not 'many'"),
         (["training", "--layers=2.5"], "The option --layers is a whole number above 0, not 2.5"),
         (["training", "--device=tpu"], "The option --device is cpu, or cuda where there is one, not 'tpu'"),
-        (["corpus_memory", "--small=none"], "The option --small is a number above 0, not"),
         (["approximations"], "No checkpoint is named: give --model_path=saved/<run>/checkpoint_best"),
         (
             ["approximations", "--model_path=x", "--exit_mode=first"],
@@ -234,9 +177,6 @@ def test_memory_is_that_of_the_call() -> None:
         (["approximations", "--model_path=x", "--dataset=toy"], "'x'"),
         (["latency", "--round=1"], "The bench latency has no option --round"),
         (["latency", "--shapes=xsum,dialog"], "The option --shapes knows xsum, squadqg, pc, cnndm, not 'dialog'"),
-        (["corruption", "--rows=a"], "The bench corruption has no option --rows"),
-        (["corpus_memory", "--kind=pdf"], "--kind is one of src, txt, jsonl, parquet, not 'pdf'"),
-        (["pretraining_gain", "--row=a"], "The bench pretraining_gain has no option --row"),
     ],
 )
 def test_bench_mistakes(workplace: Path, capsys: pytest.CaptureFixture, arguments: list[str], message: str) -> None:

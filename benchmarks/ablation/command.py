@@ -1,4 +1,4 @@
-"""`bench ablation`: train every row for the same number of steps, let it write, print the table."""
+"""Train every row for the same number of steps, let it write, print the table."""
 
 import json
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from textbox_elmer.bench.ablation.rows import ROWS, TEACHER, Row
-from textbox_elmer.bench.ablation.table import markdown
-from textbox_elmer.bench.ablation.training import shuffled, train
-from textbox_elmer.bench.ablation.writing import TransitionEntropy, scores, write
-from textbox_elmer.bench.copying_bart import CopyingBart
+from benchmarks.ablation.rows import ROWS, TEACHER, Row
+from benchmarks.ablation.table import markdown
+from benchmarks.ablation.training import shuffled, train
+from benchmarks.ablation.writing import TransitionEntropy, scores, write
+from benchmarks.copying_bart import CopyingBart
 from textbox_elmer.bench.options import read_options
 from textbox_elmer.datasets.distillation.distill import distill_with
 from textbox_elmer.errors import UserError

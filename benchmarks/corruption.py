@@ -11,6 +11,7 @@ import numpy as np
 # Before the tokenizer's library is first used: both sides get one core.
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+from benchmarks.starting import start
 from textbox_elmer.bench.options import read_options
 from textbox_elmer.pretraining import PretrainingCollator
 from textbox_elmer.pretraining.corruption import permute_sentences
@@ -88,3 +89,7 @@ def _row(name: str, texts: list[str], collator: PretrainingCollator, batch_size:
     rates = [all_tokens / medians[0], tokens / medians[1], tokens / medians[2]]
     shown = " | ".join(f"{rate:,.0f}" for rate in rates[:2])
     return f"| {name} | {tokens / len(texts):.0f} | {shown} | {rates[1] / rates[0]:.2f} | {rates[2]:,.0f} |"
+
+
+if __name__ == "__main__":
+    raise SystemExit(start(main))

@@ -22,6 +22,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.starting import start
 from textbox_elmer.bench.options import read_options
 from textbox_elmer.datasets.apidoc.making import build_apidoc
 from textbox_elmer.errors import UserError
@@ -279,3 +280,7 @@ def markdown(table: Sequence[dict[str, Any]], settings: dict[str, Any]) -> str:
         steps = f"{row['pretrain_steps']:,} | {loss} | {row['finetune_steps']:,} | {row['flops'] / 1e15:.3f}"
         lines.append(f"| ({row['row']}) {row['name']} | {steps} | {scores} |")
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    raise SystemExit(start(main))

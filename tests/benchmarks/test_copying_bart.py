@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import BartConfig
 
-from textbox_elmer.bench.copying_bart import CopyingBart
+from benchmarks.copying_bart import CopyingBart
 
 BOS, PAD, EOS = 0, 1, 2
 

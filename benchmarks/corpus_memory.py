@@ -15,6 +15,7 @@ import pyarrow
 from pyarrow import parquet
 from tqdm import tqdm
 
+from benchmarks.starting import start
 from textbox_elmer.bench.options import read_options
 from textbox_elmer.errors import UserError
 from textbox_elmer.subprocesses import environment, run_command
@@ -107,3 +108,7 @@ def _peak_of_training(folder: Path, steps: int) -> float:
     if os.waitstatus_to_exitcode(status):
         raise UserError(f"The training failed, which said: {messages.strip().splitlines()[-1]}")
     return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+
+
+if __name__ == "__main__":
+    raise SystemExit(start(main))

@@ -1,0 +1,87 @@
+"""The benchmarks, small: what pre-training is worth, what corruption costs, whether memory grows with a corpus."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textbox_elmer.pretraining.corpus import build_index, find_files
+
+from benchmarks import corpus_memory, corruption, pretraining_gain
+from benchmarks.corpus_memory import WRITERS, write_corpus
+from benchmarks.starting import start
+from tests.conftest import WORDS, write_toy
+
+
+def test_corruption_beside_tokenization(workplace: Path, capsys: pytest.CaptureFixture) -> None:
+    assert start(corruption.main, ["--dataset=toy"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    rows = [re.split(r" *\| *", line.strip("| ")) for line in printed if line.startswith("|")][2:]
+    assert [row[0] for row in rows] == ["short", "as they are", "long"]
+    for row in rows:
+        tokens, corrupted, ratio = (float(cell.replace(",", "")) for cell in row[2:5])
+        assert ratio == pytest.approx(corrupted / tokens, rel=0.01)
+
+
+def test_memory_of_two_corpora(workplace: Path, capsys: pytest.CaptureFixture) -> None:
+    assert start(corpus_memory.main, ["--small=0.1", "--large=0.2", "--steps=2"]) == 0
+    printed = capsys.readouterr().out
+    small, large = (float(peak.replace(",", "")) for peak in re.findall(r"peak ([\d,]+) MB", printed))
+    assert 100 < small < 5000
+    assert float(re.search(r"ratio ([\d.]+)", printed)[1]) == pytest.approx(large / small, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", list(WRITERS))
+def test_made_up_corpora_are_corpora(tmp_path: Path, kind: str) -> None:
+    write_corpus(tmp_path / "corpus", 50_000, kind)
+    index = build_index(find_files(tmp_path / "corpus").train, cache_dir=tmp_path / "cache")
+    assert 50_000 / 140 < index.examples < 50_000 / 50
+
+
+def test_gain_of_pretraining(workplace: Path, capsys: pytest.CaptureFixture) -> None:
+    """All rows on toys; a second call only measures and prints, and the rows of one budget have spent the same."""
+    write_toy(workplace / "dataset" / "apidoc", {"train": 600, "valid": 5, "test": 6})
+    write_toy(workplace / "dataset" / "apidoc-prose", {"train": 600, "valid": 5})
+    assert len(WORDS) == 12
+    settings = ["--steps=30", "--d_model=16", "--layers=1", "--batch_size=4", "--text_len=12", "--src_len=12"]
+    command = [*settings, "--out=gain"]
+    assert start(pretraining_gain.main, [*command, "--rows=ab"]) == 0
+    assert start(pretraining_gain.main, [*command, "--rows=edc"]) == 0
+    report = json.loads((workplace / "gain" / "pretraining_gain.json").read_text())
+    printed = capsys.readouterr().out
+    started = (workplace / "gain" / "a-finetune" / "results.json").stat().st_mtime_ns
+    assert [row["row"] for row in report["rows"]] == ["a", "b", "c", "d", "e"]
+    first, lplm, *_, longer = report["rows"]
+    assert longer["finetune_steps"] == first["finetune_steps"] == 30
+    assert longer["pretrain_steps"] == lplm["pretrain_steps"] > 0
+    for row in report["rows"]:
+        assert row is longer or row["flops"] == pytest.approx(first["flops"], rel=0.1)
+        assert row["ms_per_example"] > 0
+        assert f"| ({row['row']}) {row['name']} | {row['pretrain_steps']} |" in printed
+        assert (row["pretrain_steps"] > 0) is (row["row"] != "a")
+    saved = json.loads((workplace / "gain" / "c-pretrain" / "checkpoint_best" / "config.json").read_text())
+    assert saved["exit_mode"] == "last"
+    assert start(pretraining_gain.main, command) == 0
+    assert (workplace / "gain" / "a-finetune" / "results.json").stat().st_mtime_ns == started
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "option", "message"),
+    [
+        (corruption.main, "--rows=a", "The bench corruption has no option --rows"),
+        (corpus_memory.main, "--kind=pdf", "--kind is one of src, txt, jsonl, parquet, not 'pdf'"),
+        (corpus_memory.main, "--small=none", "The option --small is a number above 0, not"),
+        (pretraining_gain.main, "--row=a", "The bench pretraining_gain has no option --row"),
+    ],
+)
+def test_mistakes(
+    workplace: Path,
+    capsys: pytest.CaptureFixture,
+    benchmark: Callable[[dict[str, Any]], None],
+    option: str,
+    message: str,
+) -> None:
+    assert start(benchmark, [option]) == 2
+    assert message in capsys.readouterr().err
