@@ -42,6 +42,7 @@ def test_reference_lines(case: dict, tmp_path: Path) -> None:
         "[" + "-" * 5000 + "1]",
         "[b'bytes']",
         "[SEP]",
+        "[{[]: 1}]",
     ],
 )
 def test_nothing_is_evaluated(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

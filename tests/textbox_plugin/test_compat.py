@@ -112,7 +112,7 @@ def test_special_tokens_follow_the_post_processor() -> None:
 def test_special_tokens_of_a_tokenizer_that_knows_no_other_word() -> None:
     backend = Tokenizer(models.BPE({"<s>": 0}, []))
     backend.post_processor = template("<s> $A", "<s> $A $B")
-    with pytest.raises(ValueError, match="give one with a token for unknown words by --tokenizer_path"):
+    with pytest.raises(UserError, match="give another by --tokenizer_path"):
         PreTrainedTokenizerFast(tokenizer_object=backend).build_inputs_with_special_tokens([5])
 
 

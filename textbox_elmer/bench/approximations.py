@@ -23,7 +23,7 @@ from textbox_elmer.model import ElmerForConditionalGeneration
 from textbox_elmer.runtime import evaluate
 from textbox_elmer.runtime.data import find_dataset, load_split
 from textbox_elmer.runtime.data.collators import pad
-from textbox_elmer.runtime.models.generation import decode_texts
+from textbox_elmer.text.decoding import decode_texts
 
 DEFAULTS: dict[str, Any] = {
     "model_path": "",

@@ -12,9 +12,10 @@ from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.catalogue.find_model import ModelSpec
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.find_trained import locate
-from textbox_elmer.runtime.models.generation import Generated, decode_ids
+from textbox_elmer.runtime.models.generation import Generated
 from textbox_elmer.runtime.runs.traces import make_traces
 from textbox_elmer.runtime.trained import TrainedModel, load_trained
+from textbox_elmer.text.decoding import decode_ids, one_line
 
 NO_DATASET = ""  # whose settings a checkpoint writes under that is no run's
 # A parallel model's details, and what a trace calls them.
@@ -116,7 +117,7 @@ class TextWriter:
                 f"{len(rows)} texts of {len(rows[0])} tokens do not fit into the GPU's memory at once: give a smaller "
                 "--batch_size."
             ) from None
-        texts = [" ".join(text.splitlines()).strip() for text in decode_ids(self.trained.tokenizer, ids)]
+        texts = [one_line(text) for text in decode_ids(self.trained.tokenizer, ids)]
         if not self.detailed:
             return zip(texts, [{}] * len(texts), strict=True)
         milliseconds = round(1000 * (time.perf_counter() - start) / len(rows), 3)

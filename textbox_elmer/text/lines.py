@@ -10,6 +10,8 @@ from textbox_elmer.files import open_regular
 
 QUOTES = ("''", '""')
 BRACKETS = "[]"
+# What Python raises over a text that is none of its literals.
+NO_LITERAL = (SyntaxError, ValueError, TypeError, MemoryError, RecursionError)
 BOM = codecs.BOM_UTF8.decode()  # at a file's start a mark of its encoding, not part of its text
 
 
@@ -24,16 +26,25 @@ def parse_line(line: str) -> str | list[str]:
     if len(text) < 2 or text[0] + text[-1] not in (*QUOTES, BRACKETS):
         return text
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a text may well hold "\d"
-            value = ast.literal_eval(text)
-        if isinstance(value, str):
-            return _joined_surrogates(value)
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return [_joined_surrogates(item) for item in value]
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        pass
-    return text
+        return literal(text)
+    except NO_LITERAL:
+        return text
+
+
+def literal(text: str) -> str | list[str]:
+    """Return the text or the list of texts that Python's literal means.
+
+    Raises:
+        NO_LITERAL: it is none, or holds what is no text.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a text may well hold "\d"
+        value = ast.literal_eval(text)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return [_joined_surrogates(item) for item in value]
+    if isinstance(value, str):
+        return _joined_surrogates(value)
+    raise ValueError("This is no text.")
 
 
 def format_line(value: str | list[str]) -> str:

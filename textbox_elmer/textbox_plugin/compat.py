@@ -3,15 +3,13 @@
 `bridge_libraries` comes before anything of `textbox` is imported, `bridge_textbox` after.
 """
 
-import ast
 import logging
 import math
 import os
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from importlib.util import find_spec
 from numbers import Integral
 from types import ModuleType, SimpleNamespace
@@ -24,16 +22,17 @@ from accelerate.state import GradientState
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from rouge import Rouge
 from torch import nn
-from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast, modeling_utils
+from transformers import PreTrainedTokenizerFast, modeling_utils
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.text.frames import build_inputs_with_special_tokens
+from textbox_elmer.text.lines import literal
+from textbox_elmer.text.rouge_guard import guarded_scores
 from textbox_elmer.text.sentences import sentence_tokenizer
 
 logger = logging.getLogger(__name__)
 
-PROBE = "a 1 一"  # a text of which any vocabulary knows something
 HYPEROPT_PARTS = ("base", "pyll", "pyll.base")
-NO_TEXT = "UNK"  # what TextBox scores in place of an empty text
 WANDB_MODES = ("online", "offline", "disabled")
 
 
@@ -87,34 +86,6 @@ def bridge_special_tokens() -> None:
         PreTrainedTokenizerFast.build_inputs_with_special_tokens = build_inputs_with_special_tokens
 
 
-def build_inputs_with_special_tokens(
-    tokenizer: PreTrainedTokenizerBase, token_ids_0: list[int], token_ids_1: list[int] | None = None
-) -> list[int]:
-    """Return a text's ids, or those of a pair, with the special ids that the tokenizer's post-processor puts around.
-
-    A short text is encoded each time, since setting a language, say, changes the post-processor.
-
-    Raises:
-        ValueError: the tokenizer leaves nothing of that short text.
-    """
-    texts = [token_ids_0] if token_ids_1 is None else [token_ids_0, token_ids_1]
-    encoded = tokenizer(*[PROBE] * len(texts))
-    built: list[int] = []
-    placed = 0
-    for token, text in zip(encoded["input_ids"], encoded.sequence_ids(0), strict=True):
-        if text is None:
-            built.append(token)
-        elif text == placed:
-            built += texts[text]
-            placed += 1
-    if placed != len(texts):
-        raise ValueError(
-            f"The tokenizer {tokenizer.name_or_path!r} leaves nothing of {PROBE!r}, so where its special tokens belong "
-            "cannot be seen: give one with a token for unknown words by --tokenizer_path."
-        )
-    return built
-
-
 def bridge_punkt() -> None:
     """Since nltk 3.9 `sent_tokenize` and `word_tokenize` need a download of their own (punkt_tab), never in a wheel.
 
@@ -133,7 +104,7 @@ def bridge_punkt() -> None:
 def bridge_rouge() -> None:
     """Since rouge 1.0 `get_scores` stops at a text without any word, such as ".", and so would the whole training.
 
-    Young models write such texts. They are scored as TextBox scores an empty one, and long ones as deep as they need.
+    Young models write such texts.
     """
     theirs = Rouge.get_scores
     if hasattr(theirs, "__wrapped__"):
@@ -142,20 +113,9 @@ def bridge_rouge() -> None:
     @wraps(theirs)
     def get_scores(rouge: Rouge, hyps: Any, refs: Any, *arguments: Any, **named: Any) -> Any:
         texts = [[given] if isinstance(given, str) else given for given in (hyps, refs)]
-        longest = max((len(text.split()) for several in texts for text in several), default=0)
-        before = sys.getrecursionlimit()
-        sys.setrecursionlimit(max(before, 2 * longest + 1000))  # it looks for common subsequences by recursion
-        try:
-            worded = [[_with_words(text) for text in several] for several in texts]
-            return theirs(rouge, *worded, *arguments, **named)
-        finally:
-            sys.setrecursionlimit(before)
+        return guarded_scores(partial(theirs, rouge), *texts, *arguments, **named)
 
     Rouge.get_scores = get_scores
-
-
-def _with_words(text: str) -> str:
-    return text if text.replace(".", "").strip() else NO_TEXT
 
 
 def bridge_data_lines(misc: ModuleType) -> None:
@@ -164,21 +124,6 @@ def bridge_data_lines(misc: ModuleType) -> None:
     The module's `eval` reads literals alone; what is no text or list of texts stays the line that it is.
     """
     misc.eval = literal
-
-
-def literal(line: str) -> str | list[str]:
-    """Return the text or the texts that a line is a literal of.
-
-    Raises:
-        SyntaxError, ValueError, MemoryError, RecursionError: it is none.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a text may well hold "\\d"
-        value = ast.literal_eval(line)
-    texts = value if isinstance(value, list) else [value]
-    if not all(isinstance(text, str) for text in texts):
-        raise ValueError("This is no text.")
-    return value
 
 
 def bridge_ends_of_training(trainer: type) -> None:

@@ -15,10 +15,9 @@ from textbox_elmer.model.finite import NoNumbersError
 from textbox_elmer.model.glancing import glancing_ratio
 from textbox_elmer.terminal import reason_of
 from textbox_elmer.termination import Terminated, is_terminated
+from textbox_elmer.text.decoding import decode_texts
 from textbox_elmer.textbox_plugin.batches import source_inputs, training_inputs
 from textbox_elmer.textbox_plugin.building import NAME, build_elmer, load_elmer
-
-EMPTY_OUTPUT = "NULL"  # what TextBox writes for a text of no words
 
 
 class ELMER(AbstractModel):
@@ -63,10 +62,7 @@ class ELMER(AbstractModel):
         self.model.prepare_for_inference()  # until the trainer calls train() again
         ids = self.model.generate(**source_inputs(batch, self._where), **self.generation_kwargs)
         ids = accelerator.pad_across_processes(ids, dim=1, pad_index=self.tokenizer.pad_token_id)
-        texts = self.tokenizer.batch_decode(
-            accelerator.gather(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        return [" ".join(text.splitlines()).strip() or EMPTY_OUTPUT for text in texts]
+        return decode_texts(self.tokenizer, accelerator.gather(ids))
 
     def from_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
         """Load the weights of a checkpoint's folder into this model."""

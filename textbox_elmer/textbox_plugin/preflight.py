@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.text.lines import NO_LITERAL, literal
 from textbox_elmer.textbox_plugin.building import NAME
-from textbox_elmer.textbox_plugin.compat import literal
 
 # Efficient methods whose code is in TextBox's fork of transformers.
 FORKED = frozenset({"adapter", "lora", "p-tuning-v2", "prefix-tuning"})
@@ -109,7 +109,7 @@ def _check_lines(lines: Iterable[str], path: Path, one_each: bool) -> int:
             continue
         try:
             texts = literal(line.strip())
-        except (SyntaxError, ValueError, MemoryError, RecursionError):
+        except NO_LITERAL:
             continue  # it stays the text that it is
         if isinstance(texts, list) and (one_each or not texts):
             wanted = "one text, in quotes if it begins with a bracket" if one_each else "at least one text"

@@ -26,9 +26,9 @@ from textbox_elmer.files import held, put, remove, writing
 from textbox_elmer.runtime.catalogue.distilled import RECORD
 from textbox_elmer.runtime.data import Split, find_dataset, load_split
 from textbox_elmer.runtime.data.tokenization import source_lengths
-from textbox_elmer.runtime.models.generation import decode_ids
 from textbox_elmer.runtime.runs.results import library_versions
 from textbox_elmer.runtime.trained import TrainedModel, load_trained
+from textbox_elmer.text.decoding import decode_ids
 from textbox_elmer.text.lines import format_line
 
 WINDOW = 64  # batches, within which examples are sorted by length: the bar's rate stays even, little is padding

@@ -14,10 +14,10 @@ from textbox_elmer.files import write_atomically
 from textbox_elmer.reading import read_json
 from textbox_elmer.reports.compare.plan import Plan
 from textbox_elmer.runtime.data import Split, find_dataset, load_split, quick_test_limit
-from textbox_elmer.runtime.models.generation import decode_texts
 from textbox_elmer.runtime.runs.results import RESULTS
 from textbox_elmer.runtime.trained import TrainedModel, load_trained, run_config
 from textbox_elmer.runtime.training.checkpoints import BEST, SAVED_CONFIG
+from textbox_elmer.text.decoding import decode_texts
 
 
 @dataclass

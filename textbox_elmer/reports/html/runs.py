@@ -14,12 +14,12 @@ from textbox_elmer.reports.html.tokens import Legend, canvas_length, legend_of
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.config.values import check_value, read_yaml
 from textbox_elmer.runtime.data.folder import Split, find_dataset, load_split, quick_test_limit
-from textbox_elmer.runtime.models.generation import EMPTY_OUTPUT
 from textbox_elmer.runtime.runs.results import GENERATION, RESULTS, fault_of
 from textbox_elmer.runtime.runs.traces import TRACES, Trace, read_traces
 from textbox_elmer.runtime.training import checkpoints
 from textbox_elmer.suggest import nearest
 from textbox_elmer.terminal import reason_of
+from textbox_elmer.text.decoding import EMPTY_OUTPUT
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from textbox_elmer.runtime.data.collators import CanvasCollator, CausalCollator, Seq2SeqCollator
 from textbox_elmer.runtime.data.folder import Split, find_dataset, load_split, quick_test_limit
-from textbox_elmer.runtime.data.tokenization import Encoded, TextEncoder, encode_split, fingerprint, special_token_frame
+from textbox_elmer.runtime.data.tokenization import Encoded, TextEncoder, encode_split, fingerprint
 from textbox_elmer.runtime.data.tokenizer import load_tokenizer, train_tokenizer, training_texts
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "load_split",
     "load_tokenizer",
     "quick_test_limit",
-    "special_token_frame",
     "train_tokenizer",
     "training_texts",
 ]

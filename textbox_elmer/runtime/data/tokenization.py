@@ -15,32 +15,12 @@ from textbox_elmer.cache import cached, content_key
 from textbox_elmer.errors import UserError, is_panic
 from textbox_elmer.runtime.data.folder import Split
 from textbox_elmer.terminal import reason_of
+from textbox_elmer.text.frames import Frame, special_token_frame
 
 FORMAT = 1  # of the cached ids
 BATCH = 2000  # texts
 LONG = 5000  # texts, from which on a bar shows
-PROBE = "a 1 一"  # a text of which any vocabulary knows something
-Frame = tuple[list[int], list[int]]  # ids before and after a text
 COLUMNS = datasets.Features({name: datasets.List(datasets.Value("int32")) for name in ("source_ids", "target_ids")})
-
-
-def special_token_frame(tokenizer: PreTrainedTokenizerBase) -> Frame:
-    """Return the special ids that a tokenizer's post-processor puts before and after a single text.
-
-    Transformers 5 has no `build_inputs_with_special_tokens`; the frame is read off an encoded text instead.
-
-    Raises:
-        UserError: the tokenizer leaves nothing of a text, or changes its ids when it adds special tokens.
-    """
-    bare = tokenizer(PROBE, add_special_tokens=False)["input_ids"]
-    framed = tokenizer(PROBE, add_special_tokens=True)["input_ids"]
-    for start in range(len(framed) - len(bare) + 1):
-        if bare and framed[start : start + len(bare)] == bare:
-            return framed[:start], framed[start + len(bare) :]
-    raise UserError(
-        f"The tokenizer {tokenizer.name_or_path!r} does not encode a text and put special tokens around it: "
-        "give another by --tokenizer_path."
-    )
 
 
 class Encoded(NamedTuple):

@@ -7,8 +7,8 @@ from typing import Any
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.metrics.tokenization import word_tokenize
+from textbox_elmer.text.rouge_guard import NO_TEXT
 
-NO_TEXT = "UNK"  # what TextBox scores in place of an empty text
 PUNCTUATION = frozenset(["''", *"'`.?!,:-;", "``", "-LRB-", "-RRB-", "-LCB-", "-RCB-", "--", "..."])
 
 

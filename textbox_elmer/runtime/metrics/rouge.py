@@ -1,13 +1,12 @@
 """ROUGE, by the packages rouge, rouge-score or pycocoevalcap."""
 
-import sys
 from collections.abc import Mapping
-from contextlib import contextmanager
 from typing import Any
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.metrics.bleu import caption_format
-from textbox_elmer.runtime.metrics.corpus import NO_TEXT, Corpus, Text, combine_references
+from textbox_elmer.runtime.metrics.corpus import Corpus, Text, combine_references
+from textbox_elmer.text.rouge_guard import guarded_scores
 from textbox_elmer.text.sentences import sentence_tokenize
 
 ROUGE_TYPES = ("rouge", "rouge-score", "pycocoevalcap")
@@ -43,28 +42,10 @@ def _rouge(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:
     from rouge import Rouge
 
     names = rouge_names(config)
-    generated = [_with_words(text.joined) for text in corpus.generated]
-    references = [_with_words(texts[0].joined) for texts in corpus.references]
-    longest = max(len(text.split()) for text in (*generated, *references))
-    with _recursion(2 * longest + 1000):
-        scores = Rouge(metrics=names).get_scores(generated, references)
+    generated = [text.joined for text in corpus.generated]
+    references = [texts[0].joined for texts in corpus.references]
+    scores = guarded_scores(Rouge(metrics=names).get_scores, generated, references)
     return {name: [100 * score[name]["f"] for score in scores] for name in names}
-
-
-def _with_words(text: str) -> str:
-    """Return the text, or TextBox's word for none if the package would find no sentence in it."""
-    return text if text.replace(".", "").strip() else NO_TEXT
-
-
-@contextmanager
-def _recursion(depth: int) -> Any:
-    """Allow the package's recursive search for common subsequences to go as deep as the longest text needs."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, depth))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
 
 
 def _rouge_score(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:

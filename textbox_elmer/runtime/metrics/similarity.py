@@ -10,7 +10,8 @@ import nltk
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.metrics.bleu import caption_format
-from textbox_elmer.runtime.metrics.corpus import NO_TEXT, Corpus, Text
+from textbox_elmer.runtime.metrics.corpus import Corpus, Text
+from textbox_elmer.text.rouge_guard import NO_TEXT
 
 METEOR_TYPES = ("nltk", "pycocoevalcap")
 JAVA_ANSWERS_IN = 30  # seconds

@@ -1,12 +1,11 @@
 """Generating texts with any of the host's models, under the options that a configuration gives."""
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.model.finite import NoNumbersError
@@ -15,7 +14,6 @@ from textbox_elmer.runtime.config import Config
 from textbox_elmer.terminal import reason_of
 
 LENGTHS = ("max_length", "min_length")
-EMPTY_OUTPUT = "NULL"  # what TextBox writes for a text of no words
 Values = Tensor | np.ndarray  # on the model's device, or gathered from a whole test
 
 
@@ -101,13 +99,3 @@ def canvas_positions(model: PreTrainedModel, spec: ModelSpec, config: Config) ->
 
 def _options(config: Config) -> dict[str, Any]:
     return {"max_length": config["tgt_len"], **(config["generation_kwargs"] or {})}
-
-
-def decode_ids(tokenizer: PreTrainedTokenizerBase, ids: Sequence[Sequence[int]]) -> list[str]:
-    """Return the text of each row of generated ids, with whatever line breaks and blanks the model wrote."""
-    return tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-
-
-def decode_texts(tokenizer: PreTrainedTokenizerBase, ids: Sequence[Sequence[int]]) -> list[str]:
-    """Return the text of each row of generated ids, as one line of `generation.txt`."""
-    return [" ".join(text.splitlines()).strip() or EMPTY_OUTPUT for text in decode_ids(tokenizer, ids)]

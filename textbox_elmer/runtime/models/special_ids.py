@@ -10,8 +10,8 @@ from transformers import PreTrainedTokenizerBase
 from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.catalogue.find_model import ModelSpec
 from textbox_elmer.runtime.catalogue.formats import LANGUAGES, frame_of
-from textbox_elmer.runtime.data.tokenization import Frame
 from textbox_elmer.suggest import nearest
+from textbox_elmer.text.frames import Frame
 
 # What tokenizers of BERT's kind have instead, for models such as fnlp/bart-base-chinese.
 ALIASES = {"bos": "cls", "eos": "sep"}

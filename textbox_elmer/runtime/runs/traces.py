@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from textbox_elmer.errors import UserError
 from textbox_elmer.reading import parse_json, read_text
 from textbox_elmer.runtime.models.generation import Generated
+from textbox_elmer.text.decoding import decode_ids
 
 TRACES = "generation.jsonl"
 MOST_LAYERS = 256
@@ -65,16 +66,12 @@ def make_traces(tokenizer: PreTrainedTokenizerBase, generated: Generated) -> lis
 
 
 def _pieces(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[str]:
-    def decode(tokens: list[int]) -> str:
-        return tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-
-    alone = [decode([token]) for token in ids]
-    if "".join(alone) == decode(ids):
+    *alone, together = decode_ids(tokenizer, [*([token] for token in ids), ids])
+    if "".join(alone) == together:
         return alone
     # Several tokens write one character, or a token's text depends on those before it.
     pieces, shown = [], ""
-    for end in range(1, len(ids) + 1):
-        text = decode(ids[:end])
+    for end, text in enumerate(decode_ids(tokenizer, [ids[: place + 1] for place in range(len(ids))]), start=1):
         if text.endswith(HALF_A_CHARACTER) and end < len(ids):
             text = shown
         pieces.append(text[len(shown) :])

@@ -24,7 +24,7 @@ from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.data.collators import prompts
 from textbox_elmer.runtime.data.tokenization import source_lengths
 from textbox_elmer.runtime.metrics import evaluate
-from textbox_elmer.runtime.models.generation import DivergedError, Generated, decode_texts, generate_ids, prepared
+from textbox_elmer.runtime.models.generation import DivergedError, Generated, generate_ids, prepared
 from textbox_elmer.runtime.runs.traces import make_traces
 from textbox_elmer.runtime.training import checkpoints
 from textbox_elmer.runtime.training.arguments import training_arguments
@@ -44,6 +44,7 @@ from textbox_elmer.runtime.training.schedule import build_schedule
 from textbox_elmer.runtime.training.selection import selects_by_loss, validation_score
 from textbox_elmer.terminal import reason_of
 from textbox_elmer.termination import Terminated, deferred
+from textbox_elmer.text.decoding import decode_texts
 
 logger = logging.getLogger(__name__)
 
