@@ -1,12 +1,16 @@
 """The embedded host: TextBox 2.0's contract (keys, data, metrics, runs) on transformers' Trainer."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.metrics import evaluate
+from textbox_elmer.lazy import lazily
+
+if TYPE_CHECKING:
+    from textbox_elmer.runtime.metrics import evaluate
 
 __all__ = ["UserError", "evaluate", "run_textbox"]
+__getattr__, __dir__ = lazily(__name__, {"evaluate": "textbox_elmer.runtime.metrics"})
 
 
 def run_textbox(

@@ -10,6 +10,12 @@ In a script that runs inside the checkout, before anything of `textbox` is impor
 None of the checkout's files is edited.
 """
 
-from textbox_elmer.textbox_plugin.registration import register
+from typing import TYPE_CHECKING
+
+from textbox_elmer.lazy import lazily
+
+if TYPE_CHECKING:
+    from textbox_elmer.textbox_plugin.registration import register
 
 __all__ = ["register"]
+__getattr__, __dir__ = lazily(__name__, {"register": "textbox_elmer.textbox_plugin.registration"})

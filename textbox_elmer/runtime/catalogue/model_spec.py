@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from transformers import AutoConfig
-
 from textbox_elmer.runtime.catalogue.formats import Format
 
 NAR, ENCODER_DECODER, CAUSAL = "NAR", "encoder-decoder", "causal"
@@ -54,5 +52,10 @@ class ModelSpec:
 
     def config_fields(self) -> frozenset[str]:
         """Return the names of the model's own configuration fields, e.g. `d_model`."""
+        # Both take seconds, which not everything that asks for a model's name can spare; ours makes ELMER known.
+        from transformers import AutoConfig
+
+        import textbox_elmer.model  # noqa: F401
+
         fields = AutoConfig.for_model(self.half or self.model_type).to_dict()
         return frozenset(fields) - {"model_type", "transformers_version"}
