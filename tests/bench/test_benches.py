@@ -8,7 +8,7 @@ import torch
 
 from tests.conftest import PUBLISHED, options, tiny
 from textbox_elmer.bench.memory import peak_megabytes
-from textbox_elmer.bench.planting import plant, plant_path
+from textbox_elmer.bench.planted_weights import plant, plant_path
 from textbox_elmer.cli import main
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textbox_elmer.pretraining.corpus import build_index, find_files
 
 from benchmarks import corpus_memory, corruption, pretraining_gain
 from benchmarks.corpus_memory import WRITERS, write_corpus
 from benchmarks.starting import start
 from tests.conftest import WORDS, write_toy
+from textbox_elmer.pretraining.corpus import build_index, find_files
 
 
 def test_corruption_beside_tokenization(workplace: Path, capsys: pytest.CaptureFixture) -> None:
