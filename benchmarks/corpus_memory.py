@@ -16,27 +16,31 @@ from pyarrow import parquet
 from tqdm import tqdm
 
 from benchmarks.starting import start
-from textbox_elmer.bench.options import read_options
+from textbox_elmer.bench.options import Options
 from textbox_elmer.errors import UserError
 from textbox_elmer.subprocesses import environment, run_command
 
-DEFAULTS = {"small": 20.0, "large": 200.0, "kind": "src", "steps": 30}  # megabytes
+OPTIONS: Options = {
+    "small": (20.0, "megabytes of the one corpus"),
+    "large": (200.0, "megabytes of the other"),
+    "kind": ("src", "kind of file: src, txt, jsonl or parquet"),
+    "steps": (30, "steps of the pre-training"),
+}
 TRAINING = (
     *("--model=ELMER", "--pretrain_task=lplm", "--dataset=corpus", "--use_gpu=False", "--do_valid=False"),
     *("--src_len=128", "--d_model=64", "--encoder_layers=2", "--decoder_layers=2", "--disable_tqdm=True"),
 )
 
 
-def main(options: dict[str, Any]) -> None:
+def main(settings: dict[str, Any]) -> None:
     """Print the peak memory (resident set) of a short pre-training over each corpus, and the ratio.
 
     Args:
-        options: `small` and `large` in megabytes of text, `kind` of file (src, txt, jsonl or parquet), `steps`.
+        settings: `small` and `large` in megabytes of text, `kind` of file (src, txt, jsonl or parquet), `steps`.
 
     Raises:
-        UserError: an unknown option, or a training that failed.
+        UserError: an unknown kind, or a training that failed.
     """
-    settings = read_options("corpus_memory", options, DEFAULTS)
     peaks = {}
     for size in (settings["small"], settings["large"]):
         with tempfile.TemporaryDirectory() as folder:
@@ -111,4 +115,4 @@ def _peak_of_training(folder: Path, steps: int) -> float:
 
 
 if __name__ == "__main__":
-    raise SystemExit(start(main))
+    raise SystemExit(start("corpus_memory", main, OPTIONS))

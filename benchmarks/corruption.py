@@ -12,7 +12,7 @@ import numpy as np
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 from benchmarks.starting import start
-from textbox_elmer.bench.options import read_options
+from textbox_elmer.bench.options import Options
 from textbox_elmer.pretraining import PretrainingCollator
 from textbox_elmer.pretraining.corruption import permute_sentences
 from textbox_elmer.pretraining.encoding import encode_texts
@@ -21,24 +21,27 @@ from textbox_elmer.runtime.data import find_dataset, load_split, load_tokenizer,
 from textbox_elmer.runtime.runs.logs import log_to_console
 
 ROUNDS = 7
-BATCH = 16
 MAX_TOKENS = 510
 TEXTS = 4096
 WORDS_OF_A_SHORT_TEXT = 12
-DEFAULTS = {"data_path": "dataset", "dataset": "apidoc", "tokenizer_path": None, "batch_size": BATCH}
+OPTIONS: Options = {
+    "data_path": ("dataset", "the folder of datasets"),
+    "dataset": ("apidoc", "whose texts are read"),
+    "tokenizer_path": (None, "the tokenizer's folder (default: one is trained)"),
+    "batch_size": (16, "texts corrupted at once"),
+}
 
 
-def main(options: dict[str, Any]) -> None:
+def main(settings: dict[str, Any]) -> None:
     """Print tokens per second of tokenization and of corruption, and their ratio, for texts of three lengths.
 
     Corrupted is what is tokenized already, its sentences found; the collator's own figure has tokenization, sentences,
     corruption and padding in it.
 
     Raises:
-        UserError: an unknown option or a missing dataset.
+        UserError: a missing dataset.
     """
     log_to_console("warning")
-    settings = read_options("corruption", options, DEFAULTS)
     split = load_split(find_dataset(settings["data_path"], settings["dataset"]), "train", TEXTS)
     path = settings["tokenizer_path"]
     tokenizer = load_tokenizer(str(path)) if path else train_tokenizer(split.source, 4000)
@@ -92,4 +95,4 @@ def _row(name: str, texts: list[str], collator: PretrainingCollator, batch_size:
 
 
 if __name__ == "__main__":
-    raise SystemExit(start(main))
+    raise SystemExit(start("corruption", main, OPTIONS))

@@ -23,7 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.starting import start
-from textbox_elmer.bench.options import read_options
+from textbox_elmer.bench.options import Options
 from textbox_elmer.datasets.apidoc.making import build_apidoc
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
@@ -40,20 +40,20 @@ from textbox_elmer.runtime.runs.logs import log_to_console
 from textbox_elmer.runtime.training.processes import Processes
 from textbox_elmer.subprocesses import environment, run_command
 
-DEFAULTS: dict[str, Any] = {
-    "out": "saved/pretraining_gain",
-    "data_path": "dataset",
-    "rows": "abcde",
-    "steps": 3600,
-    "pretraining_share": 0.7,
-    "d_model": 128,
-    "layers": 3,
-    "batch_size": 32,
-    "learning_rate": 3e-3,
-    "text_len": 32,  # of a pre-training text
-    "src_len": 64,  # of fine-tuning
-    "tgt_len": 24,
-    "use_gpu": False,
+OPTIONS: Options = {
+    "out": ("saved/pretraining_gain", "the folder of its runs"),
+    "data_path": ("dataset", "the folder of datasets"),
+    "rows": ("abcde", "which ways"),
+    "steps": (3600, "the budget, in fine-tuning steps of row (a)"),
+    "pretraining_share": (0.7, "pre-training's share of the budget"),
+    "d_model": (128, "the models' width"),
+    "layers": (3, "layers of the encoder, and of the decoder"),
+    "batch_size": (32, "examples of a training step"),
+    "learning_rate": (3e-3, "the highest learning rate"),
+    "text_len": (32, "most tokens of a pre-training text"),
+    "src_len": (64, "most tokens of a source in fine-tuning"),
+    "tgt_len": (24, "most tokens of a target in fine-tuning"),
+    "use_gpu": (False, "whether to train on a GPU where there is one"),
 }
 BATCHES_COUNTED = 16
 LATENCY_ROUNDS, LATENCY_BATCH = 7, 64
@@ -90,16 +90,15 @@ ROWS = (
 )
 
 
-def main(options: dict[str, Any]) -> None:
+def main(settings: dict[str, Any]) -> None:
     """Run what is not done yet, then print the table of all rows that are, and write it as JSON.
 
     Args:
-        options: those of `DEFAULTS`; `steps` is the budget, in fine-tuning steps of row (a).
+        settings: those of `OPTIONS`; `steps` is the budget, in fine-tuning steps of row (a).
 
     Raises:
-        UserError: an unknown option or row, or data that cannot be made.
+        UserError: data that cannot be made.
     """
-    settings = read_options("pretraining_gain", options, DEFAULTS)
     log_to_console("warning")
     bench = Bench(settings)
     for row in ROWS:
@@ -283,4 +282,4 @@ def markdown(table: Sequence[dict[str, Any]], settings: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(start(main))
+    raise SystemExit(start("pretraining_gain", main, OPTIONS))

@@ -4,19 +4,26 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from textbox_elmer.arguments import Parser
+from textbox_elmer.bench.options import Options, add_options
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.config import parse_command_line
 from textbox_elmer.terminal import shown
 
 
-def start(benchmark: Callable[[dict[str, Any]], None], argv: Sequence[str] | None = None) -> int:
+def start(
+    name: str, benchmark: Callable[[dict[str, Any]], None], options: Options, argv: Sequence[str] | None = None
+) -> int:
     """Run a benchmark with the options of a command line (`sys.argv` by default).
 
     Returns:
         the exit status: 0, or 2 after a mistake, which is said in one sentence.
     """
+    program = f"python -m benchmarks.{name}"
+    parser = Parser(prog=program, description=str(benchmark.__doc__).partition("\n")[0], example=program)
+    add_options(parser, options)
     try:
-        benchmark(parse_command_line(sys.argv[1:] if argv is None else argv))
+        settings = vars(parser.parse_args(sys.argv[1:] if argv is None else argv))
+        benchmark({option: settings[option] for option in options})
     except UserError as error:
         print(shown(f"Error: {error}"), file=sys.stderr)
         return 2

@@ -1,7 +1,7 @@
 """`python -m benchmarks.ablation`."""
 
-from benchmarks.ablation.command import main
+from benchmarks.ablation.command import OPTIONS, main
 from benchmarks.starting import start
 
 if __name__ == "__main__":
-    raise SystemExit(start(main))
+    raise SystemExit(start("ablation", main, OPTIONS))

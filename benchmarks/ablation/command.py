@@ -14,7 +14,7 @@ from benchmarks.ablation.table import markdown
 from benchmarks.ablation.training import shuffled, train
 from benchmarks.ablation.writing import TransitionEntropy, scores, write
 from benchmarks.copying_bart import CopyingBart
-from textbox_elmer.bench.options import read_options
+from textbox_elmer.bench.options import Options
 from textbox_elmer.datasets.distillation.distill import distill_with
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
@@ -28,21 +28,21 @@ from textbox_elmer.runtime.models.special_ids import special_ids
 from textbox_elmer.runtime.runs.logs import log_to_console
 from textbox_elmer.runtime.trained import TrainedModel
 
-DEFAULTS: dict[str, Any] = {
-    "out": "saved/ablation",
-    "dataset": "apidoc",
-    "data_path": "dataset",
-    "rows": ",".join(row.key for row in ROWS),
-    "steps": 800,
-    "seed": 2020,
-    "d_model": 128,
-    "layers": 3,
-    "canvas_scale": 2.0,
-    "batch_size": 32,
-    "learning_rate": 2e-3,
-    "src_len": 64,
-    "tgt_len": 24,
-    "threads": 1,
+OPTIONS: Options = {
+    "out": ("saved/ablation", "the folder of its runs"),
+    "dataset": ("apidoc", "whose texts are learnt and written"),
+    "data_path": ("dataset", "the folder of datasets"),
+    "rows": (",".join(row.key for row in ROWS), "which models"),
+    "steps": (800, "steps of each training"),
+    "seed": (2020, "seed of all random numbers"),
+    "d_model": (128, "the models' width"),
+    "layers": (3, "layers of the encoder, and of the decoder"),
+    "canvas_scale": (2.0, "positions a token of a graph's or ctc's canvas"),
+    "batch_size": (32, "examples of a training step"),
+    "learning_rate": (2e-3, "the highest learning rate"),
+    "src_len": (64, "most tokens of a source"),
+    "tgt_len": (24, "most tokens of a target"),
+    "threads": (1, "threads of the processor"),
 }
 VOCABULARY = 4000
 # What a folder's rows may differ in and still be of one table.
@@ -50,18 +50,17 @@ FREE = ("out", "rows", "data_path")
 ROW, SETTINGS, TABLE, MODEL, DISTILLED = "row.json", "settings.json", "ablation.json", "model", "distilled"
 
 
-def main(options: dict[str, Any]) -> None:
+def main(settings: dict[str, Any]) -> None:
     """Run the asked-for rows that are not done yet, then print the table of all that are, and write it as JSON.
 
     Args:
-        options: those of `DEFAULTS`; `rows` are separated by commas.
+        settings: those of `OPTIONS`; `rows` are separated by commas.
 
     Raises:
-        UserError: an unknown option or row, no such dataset, a folder with rows of other settings.
+        UserError: an unknown row, no such dataset, a folder with rows of other settings.
     """
-    settings = read_options("ablation", options, DEFAULTS)
     known = {row.key: row for row in ROWS}
-    keys = str(settings["rows"]).split(",")
+    keys = settings["rows"].split(",")
     for key in keys:
         if key not in known:
             raise UserError(f"The option --rows knows {', '.join(known)}, not {key!r}.")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.ablation.command import main
+from benchmarks.ablation.command import OPTIONS, main
 from benchmarks.ablation.rows import ROWS
 from benchmarks.ablation.training import shuffled
 from benchmarks.ablation.writing import TransitionEntropy, scores
@@ -21,7 +21,7 @@ COMMAND += ["--steps=3", "--batch_size=8", "--src_len=24", "--tgt_len=10"]
 
 def test_rows_run_apart_and_make_one_table(workplace: Path, capsys: pytest.CaptureFixture) -> None:
     """A distilled row brings its teacher; what is finished is not done again."""
-    assert start(main, [*COMMAND, "--rows=dag-mask-copy-distilled"]) == 0
+    assert start("ablation", main, OPTIONS, [*COMMAND, "--rows=dag-mask-copy-distilled"]) == 0
     out, toy = workplace / "ablation", workplace / "dataset" / "toy"
     finished = {key: (out / key / "row.json").stat().st_mtime_ns for key in ("dag-mask-copy-distilled", "bart-copy")}
     for file in ("train.src", "valid.tgt", "test.tgt"):
@@ -29,7 +29,7 @@ def test_rows_run_apart_and_make_one_table(workplace: Path, capsys: pytest.Captu
     assert (out / "distilled" / "train.tgt").read_text() != (toy / "train.tgt").read_text()
     capsys.readouterr()
     keys = ["position-mask-soft-postnorm", "ctc-source-copy", "dag-mask-copy-distilled", "bart"]
-    assert start(main, [*COMMAND, f"--rows={','.join(keys)}"]) == 0
+    assert start("ablation", main, OPTIONS, [*COMMAND, f"--rows={','.join(keys)}"]) == 0
     assert finished == {key: (out / key / "row.json").stat().st_mtime_ns for key in finished}
     rows = {row["key"]: row for row in json.loads((out / "ablation.json").read_text())["rows"]}
     assert list(rows) == [row.key for row in ROWS if row.key in {*keys, "bart-copy"}]
@@ -65,9 +65,9 @@ def test_rows_run_apart_and_make_one_table(workplace: Path, capsys: pytest.Captu
 )
 def test_mistakes(workplace: Path, capsys: pytest.CaptureFixture, changed: str, message: str) -> None:
     if changed == "--steps=5":
-        assert start(main, [*COMMAND, "--rows=bart"]) == 0
+        assert start("ablation", main, OPTIONS, [*COMMAND, "--rows=bart"]) == 0
     given = [option for option in [*COMMAND, "--rows=bart"] if option.split("=")[0] != changed.split("=")[0]]
-    assert start(main, [*given, changed]) == 2
+    assert start("ablation", main, OPTIONS, [*given, changed]) == 2
     assert message in capsys.readouterr().err
 
 

@@ -2,9 +2,9 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import pytest
 
@@ -15,8 +15,13 @@ from tests.conftest import WORDS, write_toy
 from textbox_elmer.pretraining.corpus import build_index, find_files
 
 
+def run(benchmark: ModuleType, argv: Sequence[str]) -> int:
+    """Start a benchmark, as its module does, and return the status."""
+    return start(benchmark.__name__.removeprefix("benchmarks."), benchmark.main, benchmark.OPTIONS, argv)
+
+
 def test_corruption_beside_tokenization(workplace: Path, capsys: pytest.CaptureFixture) -> None:
-    assert start(corruption.main, ["--dataset=toy"]) == 0
+    assert run(corruption, ["--dataset=toy"]) == 0
     printed = capsys.readouterr().out.splitlines()
     rows = [re.split(r" *\| *", line.strip("| ")) for line in printed if line.startswith("|")][2:]
     assert [row[0] for row in rows] == ["short", "as they are", "long"]
@@ -26,7 +31,7 @@ def test_corruption_beside_tokenization(workplace: Path, capsys: pytest.CaptureF
 
 
 def test_memory_of_two_corpora(workplace: Path, capsys: pytest.CaptureFixture) -> None:
-    assert start(corpus_memory.main, ["--small=0.1", "--large=0.2", "--steps=2"]) == 0
+    assert run(corpus_memory, ["--small=0.1", "--large=0.2", "--steps=2"]) == 0
     printed = capsys.readouterr().out
     small, large = (float(peak.replace(",", "")) for peak in re.findall(r"peak ([\d,]+) MB", printed))
     assert 100 < small < 5000
@@ -47,8 +52,8 @@ def test_gain_of_pretraining(workplace: Path, capsys: pytest.CaptureFixture) -> 
     assert len(WORDS) == 12
     settings = ["--steps=30", "--d_model=16", "--layers=1", "--batch_size=4", "--text_len=12", "--src_len=12"]
     command = [*settings, "--out=gain"]
-    assert start(pretraining_gain.main, [*command, "--rows=ab"]) == 0
-    assert start(pretraining_gain.main, [*command, "--rows=edc"]) == 0
+    assert run(pretraining_gain, [*command, "--rows=ab"]) == 0
+    assert run(pretraining_gain, [*command, "--rows=edc"]) == 0
     report = json.loads((workplace / "gain" / "pretraining_gain.json").read_text())
     printed = capsys.readouterr().out
     started = (workplace / "gain" / "a-finetune" / "results.json").stat().st_mtime_ns
@@ -63,25 +68,25 @@ def test_gain_of_pretraining(workplace: Path, capsys: pytest.CaptureFixture) -> 
         assert (row["pretrain_steps"] > 0) is (row["row"] != "a")
     saved = json.loads((workplace / "gain" / "c-pretrain" / "checkpoint_best" / "config.json").read_text())
     assert saved["exit_mode"] == "last"
-    assert start(pretraining_gain.main, command) == 0
+    assert run(pretraining_gain, command) == 0
     assert (workplace / "gain" / "a-finetune" / "results.json").stat().st_mtime_ns == started
 
 
 @pytest.mark.parametrize(
     ("benchmark", "option", "message"),
     [
-        (corruption.main, "--rows=a", "The bench corruption has no option --rows"),
-        (corpus_memory.main, "--kind=pdf", "--kind is one of src, txt, jsonl, parquet, not 'pdf'"),
-        (corpus_memory.main, "--small=none", "The option --small is a number above 0, not"),
-        (pretraining_gain.main, "--row=a", "The bench pretraining_gain has no option --row"),
+        (corruption, "--rows=a", "`python -m benchmarks.corruption` has no option --rows"),
+        (corpus_memory, "--kind=pdf", "--kind is one of src, txt, jsonl, parquet, not 'pdf'"),
+        (corpus_memory, "--small=none", "--small must be a number above 0, not 'none'"),
+        (pretraining_gain, "--row=a", "has no option --row: did you mean --rows?"),
     ],
 )
 def test_mistakes(
     workplace: Path,
     capsys: pytest.CaptureFixture,
-    benchmark: Callable[[dict[str, Any]], None],
+    benchmark: ModuleType,
     option: str,
     message: str,
 ) -> None:
-    assert start(benchmark, [option]) == 2
+    assert run(benchmark, [option]) == 2
     assert message in capsys.readouterr().err

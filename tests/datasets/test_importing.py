@@ -325,10 +325,15 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
     ("no train split", only_evaluation, ["--file=t", "--source=document", "--target=summary", "m"], "no train split"),
     ("taken", taken, ["--file=t.csv", "--source=document", "--target=summary", "m"], "'dataset/m' is here already"),
     ("a path as name", TABLE, ["--file=t.csv", *COLUMNS, "../m"], "'../m' cannot be a dataset's name"),
-    ("no name", TABLE, ["--file=t.csv", *COLUMNS], "This command is typed: data import --hub"),
+    (
+        "no name",
+        TABLE,
+        ["--file=t.csv", *COLUMNS],
+        "import` needs DATASET, e.g. textbox-elmer data import",
+    ),
     ("no table named", TABLE, [*COLUMNS, "m"], "needs either --hub <name[:configuration]> or --file <path>"),
     ("two tables named", TABLE, ["--hub=x/y", "--file=t.csv", *COLUMNS, "m"], "needs either --hub"),
-    ("no target named", TABLE, ["--file=t.csv", "--source=a", "m"], "needs --target <column>"),
+    ("no target named", TABLE, ["--file=t.csv", "--source=a", "m"], "needs --target, e.g. textbox-elmer data import"),
     ("unknown option", TABLE, ["--file=t.csv", "--sauce=a", "m"], "no option --sauce: did you mean --source?"),
 ]
 

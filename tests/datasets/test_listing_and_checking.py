@@ -119,9 +119,9 @@ def test_missing_and_broken_datasets(place: Path, data: Data, name: str, message
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["list", "xsum"], "This command is typed: data list"),
-        (["check"], "This command is typed: data check <dataset>"),
-        (["get-all"], "needs one of: data list, data get, data check, data import, data apidoc"),
+        (["list", "xsum"], "'xsum' is no option of `textbox-elmer data list`"),
+        (["check"], "`textbox-elmer data check` needs DATASET, e.g. textbox-elmer data check samsum"),
+        (["everything"], "needs one of list, get, check, import, apidoc, distill"),
     ],
 )
 def test_mistakes(place: Path, data: Data, arguments: list[str], message: str) -> None:

@@ -419,7 +419,12 @@ def nothing(folder: Path) -> None:
 MODEL = "--model_path=model"
 MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
     # what is wrong, how it comes about, what is typed, what must be said
-    ("no checkpoint", nothing, ["--format=onnx"], "No checkpoint is named: give --model_path="),
+    (
+        "no checkpoint",
+        nothing,
+        ["--format=onnx"],
+        "needs --model_path, e.g. textbox-elmer export --model",
+    ),
     ("no folder", nothing, ["--model_path=nowhere"], "--model_path='nowhere' is no folder with a checkpoint"),
     ("no configuration", remove("config.json"), [MODEL], "--model_path='model' is no folder with a checkpoint"),
     ("broken configuration", write("model/config.json", b"[1"), [MODEL], "damaged or no model's configuration"),
@@ -429,7 +434,7 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
     ("BART", change_config(model_type="bart"), [MODEL], "'model' is a BART checkpoint, which writes token by token"),
     ("T5", change_config(model_type="t5"), [MODEL], "holds a model of type 't5': only ELMER is exported"),
     ("hard exit", change_config(exit_mode="hard"), [MODEL], "give --exit_mode=last or --exit_mode=soft"),
-    ("hard exit asked for", nothing, [MODEL, "--exit_mode=hard"], "--exit_mode must be soft or last for an export"),
+    ("hard exit asked for", nothing, [MODEL, "--exit_mode=hard"], "--exit_mode must be soft or last, not 'hard'"),
     ("unknown format", nothing, [MODEL, "--format=tflite"], "--format must be onnx, not 'tflite'"),
     ("long canvas", nothing, [MODEL, "--canvas=12,64"], "--canvas=64 is more than the model's 40 positions"),
     (

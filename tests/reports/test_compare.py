@@ -155,11 +155,11 @@ def test_means_over_texts_are_drawn_as_the_corpus_would_be() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "`compare` needs --models"),
-        (["--models", "ELMER,BART"], "`compare` needs --dataset"),
+        ([], "`textbox-elmer compare` needs --models, -d/--dataset, e.g. textbox-elmer compare --models ELMER"),
+        (["--models", "ELMER,BART"], "`textbox-elmer compare` needs -d/--dataset"),
         (["--models", "ELMER,BERT", "--dataset=toy"], "There is no model called 'BERT'"),
         (["--models", "ELMER", "--dataset=toyz"], "There is no dataset 'toyz'"),
-        (["--models", "ELMER", "--dataset=toy", "--seeds", "0"], "The option --seeds is a whole number above 0, not 0"),
+        (["--models", "ELMER", "--dataset=toy", "--seeds", "0"], "--seeds must be a whole number above 0, not '0'"),
         (["--models", "ELMER", "--dataset=toy", "--seed=3"], "`compare` has no option --seed"),
         (["--models", "ELMER", "--dataset=toy", "--lerning_rate=3"], "did you mean --learning_rate"),
         (["--models", "ELMER", "--dataset=toy", "--metrics=[rougue]"], "There is no metric 'rougue'"),
@@ -244,7 +244,7 @@ def test_config_files_do_not_undo_a_comparison(workplace: Path, capfd: pytest.Ca
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"ELMER": 1}', '{"ELMER": {"texts": ["a"]}}'])
 def test_damaged_texts_are_written_anew(workplace: Path, content: str) -> None:
-    plan = read_plan({"models": "ELMER", "dataset": "toy", "out": "out"})
+    plan = read_plan(["ELMER"], "toy", out=Path("out"))
     run = workplace / "out" / "ELMER-2020"
     run.mkdir(parents=True)
     (run / "results.json").write_text("{}")

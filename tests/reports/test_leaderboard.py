@@ -275,9 +275,9 @@ def test_nothing_published_and_no_run(folder: Path, capsys: pytest.CaptureFixtur
     [
         (["tox"], "There is no leaderboard of 'tox'. Did you mean toy?"),
         (["../leaderboard/toy"], "There is no leaderboard of '../leaderboard/toy'."),
-        (["--saved_dir=saved"], "names its dataset first: leaderboard DATASET"),
+        (["--saved_dir=saved"], "names its dataset first: textbox-elmer leaderboard xsum"),
         (["toy", "xsum"], "'xsum' is no option"),
-        (["toy", "--sort=rouge-1"], "`leaderboard` has no option --sort: leaderboard DATASET"),
+        (["toy", "--sort=rouge-1"], "`textbox-elmer leaderboard` has no option --sort: "),
         (["toy", "--saved_dir=nowhere"], "There is no folder 'nowhere': check --saved_dir."),
         (["toy", "--saved_dir=nowhere", "--markdown"], "There is no folder 'nowhere': check --saved_dir."),
         (["toy", "--markdown=nowhere/out.md"], "'nowhere/out.md' cannot be written (No such file or directory)"),

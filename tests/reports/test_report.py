@@ -409,7 +409,7 @@ def test_a_text_without_confidences_shows_its_layers(place: Path, work: Path) ->
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ([], "needs a run's folder: report saved/<run>"),
+        ([], "`textbox-elmer report` needs RUN, e.g. textbox-elmer report saved/<run>"),
         (["{run}", "--into=x.html"], "has no option --into"),
         (["{run}", "--out"], "--out needs a value"),
         (["{run}", "{run}/"], "is named twice"),

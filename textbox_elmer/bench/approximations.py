@@ -13,7 +13,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from textbox_elmer.bench import onnx_elmer
-from textbox_elmer.bench.options import read_options
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
 from textbox_elmer.inference.export.check import dataset_sources
@@ -25,15 +24,6 @@ from textbox_elmer.runtime.data import find_dataset, load_split
 from textbox_elmer.runtime.data.collators import pad
 from textbox_elmer.text.decoding import decode_texts
 
-DEFAULTS: dict[str, Any] = {
-    "model_path": "",
-    "dataset": "apidoc",
-    "data_path": "dataset",
-    "examples": 1000,
-    "batch_size": 16,
-    "exit_mode": "",  # the checkpoint's
-    "out": "saved/approximations.json",
-}
 # From this share of the same texts on, an approximation might be on by default.
 BAR = 0.995
 MODES = ("soft", "hard", "last")
@@ -42,18 +32,15 @@ ROUGE = ("rouge-1", "rouge-2", "rouge-l")
 Write = Callable[[Tensor, Tensor], Tensor]
 
 
-def main(options: dict[str, Any]) -> None:
+def main(settings: dict[str, Any]) -> None:
     """Print a table for one trained checkpoint on a dataset's first test examples, and write it as JSON.
 
     Args:
-        options: those of `DEFAULTS`.
+        settings: the options of `bench approximations`, as its --help lists them.
 
     Raises:
-        UserError: an unknown option, a missing checkpoint or dataset, a value that an option does not take.
+        UserError: a missing checkpoint or dataset, a value that an option does not take.
     """
-    settings = read_options("approximations", options, DEFAULTS)
-    if not settings["model_path"]:
-        raise UserError("No checkpoint is named: give --model_path=saved/<run>/checkpoint_best.")
     if settings["exit_mode"] not in ("", *MODES):
         raise UserError(f"The option --exit_mode is one of {', '.join(MODES)}, not {settings['exit_mode']!r}.")
     check_packages()

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from textbox_elmer.bench.options import read_options
 from textbox_elmer.bench.planted_weights import plant
 from textbox_elmer.inference import TextWriter
 from textbox_elmer.runtime.catalogue.find_model import find_model
@@ -20,33 +19,18 @@ from textbox_elmer.runtime.models.special_ids import special_ids
 from textbox_elmer.runtime.trained import TrainedModel
 from textbox_elmer.text.vocabulary import learn_tokenizer
 
-DEFAULTS: dict[str, Any] = {
-    "device": "cpu",
-    "texts": 256,
-    "batch_size": 32,
-    "rounds": 5,
-    "layers": 6,
-    "d_model": 768,
-    "src_len": 150,
-    "tgt_len": 64,
-    "output": 14,
-}
 # The published ELMER, whose texts can be planted.
 PUBLISHED = {"alignment": "position", "canvas_scale": 1, "copy_source": False, "normalize_before": False}
 WORDS, VOCABULARY = 5000, 8000
 BAR = 0.9
 
 
-def main(options: dict[str, Any]) -> None:
+def main(settings: dict[str, Any]) -> None:
     """Print the texts/s of both, and the ratio.
 
     Args:
-        options: those of `DEFAULTS`; `output` tokens are written for each text, of 20 to `src_len` tokens.
-
-    Raises:
-        UserError: an unknown option, or one that is no number above 0.
+        settings: the options of `bench generate`, as its --help lists them.
     """
-    settings = read_options("generate", options, DEFAULTS)
     texts = _texts(settings["texts"], settings["src_len"])
     writer = TextWriter(_planted(settings, texts), settings["batch_size"])
     rows = sorted(writer.trained.text_encoder().sources(texts).ids, key=len, reverse=True)

@@ -22,7 +22,6 @@ from transformers import BartConfig, BartForConditionalGeneration
 from textbox_elmer.bench import ctranslate2_bart, onnx_elmer
 from textbox_elmer.bench.latency_graph import GraphRows
 from textbox_elmer.bench.memory import peak_megabytes
-from textbox_elmer.bench.options import number, read_options
 from textbox_elmer.bench.planted_weights import plant
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
@@ -37,18 +36,6 @@ SHAPES = {"xsum": (400, 64, 28), "squadqg": (170, 64, 14), "pc": (150, 64, 14), 
 # "onnx": last and soft exit once more, exported, on a CPU.
 ROWS = ("bart", "ctranslate2", "plain", "last", "soft", "hard", "dag", "onnx")
 PRECISIONS = ("float32", "bfloat16", "float16")
-DEFAULTS: dict[str, Any] = {
-    "out": "saved/latency.json",
-    "device": "cpu",
-    "shapes": ",".join(SHAPES),
-    "rows": ",".join(ROWS),
-    "precisions": "float32,bfloat16",
-    "batch_sizes": "1,best",
-    "rounds": 5,
-    "layers": 6,
-    "d_model": 768,
-    "vocab_size": 50265,
-}
 # The word for the batch with the best throughput of soft exit, and how far it is looked for.
 BEST, LARGEST_BATCH = "best", {"cpu": 64, "cuda": 1024}
 WORTH = 1.03  # how much better a batch twice as large has to be
@@ -58,20 +45,19 @@ KEEPS_MEMORY = "ONNX"
 Call = Callable[[], object]
 
 
-def main(options: dict[str, Any]) -> None:
+def main(settings: dict[str, Any]) -> None:
     """Print one table per shape and batch size, and write all of them as JSON.
 
     Args:
-        options: those of `DEFAULTS`; lists are separated by commas.
+        settings: the options of `bench latency`, as its --help lists them; lists are separated by commas.
 
     Raises:
-        UserError: an unknown option, shape, row or precision.
+        UserError: an unknown shape, row or precision.
     """
-    settings = read_options("latency", options, DEFAULTS)
     shapes, rows = listed(settings, "shapes", SHAPES), listed(settings, "rows", ROWS)
     precisions = listed(settings, "precisions", PRECISIONS)
-    words = str(settings["batch_sizes"]).split(",")
-    batch_sizes = [word if word == BEST else number("batch_sizes", word, int) for word in words]
+    words = settings["batch_sizes"].split(",")
+    batch_sizes = [word if word == BEST else _batch_size(word) for word in words]
     if "ctranslate2" in rows:
         ctranslate2_bart.check_installed()
     if "onnx" in rows:
@@ -98,11 +84,17 @@ def listed(settings: dict[str, Any], name: str, known: Sequence[str] | dict[str,
     Raises:
         UserError: one of them is unknown.
     """
-    words = str(settings[name]).split(",")
+    words = settings[name].split(",")
     for word in words:
         if word not in known:
             raise UserError(f"The option --{name} knows {', '.join(known)}, not {word!r}.")
     return words
+
+
+def _batch_size(word: str) -> int:
+    if not (word.isascii() and word.isdigit() and int(word)):
+        raise UserError(f"--batch_sizes must be whole numbers above 0, or {BEST}, not {word!r}.")
+    return int(word)
 
 
 class Models:

@@ -15,37 +15,21 @@ from tqdm import tqdm
 
 from textbox_elmer.bench.latency import machine, wait
 from textbox_elmer.bench.memory import peak_megabytes
-from textbox_elmer.bench.options import read_options
 from textbox_elmer.bench.training_graph import markdown as graph_lines
 from textbox_elmer.bench.training_graph import measure_graph
 from textbox_elmer.files import write_atomically
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.model.exits import leave_at, leave_soft
 
-DEFAULTS: dict[str, Any] = {
-    "out": "saved/training.json",
-    "device": "cpu",
-    "rounds": 3,
-    "batch_size": 16,
-    "source": 64,
-    "target": 64,
-    "layers": 6,
-    "d_model": 768,
-    "vocab_size": 50265,
-}
 Batch = dict[str, Tensor]
 
 
-def main(options: dict[str, Any]) -> None:
+def main(settings: dict[str, Any]) -> None:
     """Print what steps cost, ours beside plain ones and with a graph beside one token a position; write it as JSON.
 
     Args:
-        options: those of `DEFAULTS`.
-
-    Raises:
-        UserError: an unknown option.
+        settings: the options of `bench training`, as its --help lists them.
     """
-    settings = read_options("training", options, DEFAULTS)
     device = torch.device(settings["device"])
     model, batch = build(settings, device)
     exit_layers = torch.randint(settings["layers"], batch["labels"].shape, device=device)

@@ -1,127 +1,137 @@
 """The command `data`: list, get, check, import and distill datasets, and build `apidoc`."""
 
-from collections.abc import Callable, Sequence
+import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from rich.table import Table
-
-from textbox_elmer.datasets.apidoc.making import build_apidoc
-from textbox_elmer.datasets.checking import check_dataset
-from textbox_elmer.datasets.distillation.distill import distill_dataset
-from textbox_elmer.datasets.getting import get_dataset
-from textbox_elmer.datasets.importing import import_table
-from textbox_elmer.datasets.listing import list_datasets
+from textbox_elmer.arguments import Parser, positive, whole
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.config import split_command_line
-from textbox_elmer.runtime.runs.logs import log_to_console
-from textbox_elmer.suggest import nearest
 from textbox_elmer.terminal import say, table_console
 
 # Room for the largest of TextBox's datasets, 4.4 GB that unpack to some 12; what needs more is no dataset of theirs.
 MAX_GB = 20.0
 WIDTH = 110  # characters, where no terminal says how wide it is
+TEACHER = "a run's folder, a checkpoint's, or a name on the hub"
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Run `data …`, the words behind `data` given.
+def add_parser(commands: Any) -> Parser:
+    """Add `data` and its commands to a parser's commands, and return its parser."""
+    parser = commands.add_parser(
+        "data",
+        help="list, get, check, import and distill datasets",
+        description="List, download, check and make datasets, which are folders below --data_path.",
+        example="textbox-elmer data list",
+    )
+    data = parser.add_commands()
+    _add(data, "list", _list, "list all datasets", "textbox-elmer data list")
+    add = _add(data, "get", _get, "download a dataset that TextBox has published", "textbox-elmer data get samsum")
+    add("dataset", metavar="DATASET", help="its name, as `data list` gives it")
+    add(
+        "--max_gb",
+        type=positive,
+        default=MAX_GB,
+        metavar="GB",
+        help="the most gigabytes to download, and to unpack (default: %(default)g)",
+    )
+    add = _add(data, "check", _check, "count a dataset's texts and look for faults", "textbox-elmer data check samsum")
+    add("dataset", metavar="DATASET", help="a folder's name")
+    add = _add(
+        data,
+        "import",
+        _import,
+        "make a dataset out of a table of the hub, or of a CSV, TSV, JSON or Parquet file",
+        "textbox-elmer data import --file table.csv --source question --target answer mytable",
+    )
+    add("--hub", metavar="NAME[:CONFIGURATION]", help="a dataset on the hub, if not --file")
+    add("--file", metavar="PATH", help="a table, or a folder of tables called by their splits, if not --hub")
+    for side in ("source", "target"):
+        add(f"--{side}", required=True, metavar="COLUMN", help=f"the column that holds the {side}s")
+    add("dataset", metavar="DATASET", help="the name of what is made")
+    apidoc = "build the dataset apidoc out of the descriptions of web services in the package botocore"
+    _add(data, "apidoc", _apidoc, apidoc, "textbox-elmer data apidoc")
+    add = _add(
+        data,
+        "distill",
+        _distill,
+        "make a dataset whose training targets a trained model writes; repeat the command to go on with it",
+        "textbox-elmer data distill apidoc --model_path=saved/teacher apidoc-distilled",
+    )
+    add("dataset", metavar="DATASET", help="whose training sources are read")
+    add("new", metavar="NEW", help="the name of what is made")
+    add("--model_path", required=True, metavar="PATH", help=TEACHER)
+    add("--num_beams", type=whole, default=1, metavar="N", help="beams to write with (default: %(default)s)")
+    add("--batch_size", type=whole, default=64, metavar="N", help="texts written at once (default: %(default)s)")
+    add("--model", metavar="NAME", help="which model that is, such as BART (default: what the checkpoint says)")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Do what a parsed command line asks for.
 
     Raises:
         UserError: whatever the user can put right, in one sentence.
     """
-    if not arguments or arguments[0] not in _COMMANDS:
-        usage = ", ".join(f"data {name}" for name in _COMMANDS)
-        guess = nearest(arguments[0], _COMMANDS) if arguments else None
-        hint = f"did you mean data {guess}?" if guess else "`python -m textbox_elmer --help` shows each."
-        raise UserError(f"The command `data` needs one of: {usage}; {hint}")
-    _COMMANDS[arguments[0]](arguments[1:])
+    arguments.action(arguments)
 
 
-def _list(arguments: Sequence[str]) -> None:
-    _, options = _read("list", arguments, 0, "data_path")
-    _show(list_datasets(_data_path(options)))
+def _add(
+    data: Any, name: str, action: Callable[[argparse.Namespace], None], does: str, example: str
+) -> Callable[..., argparse.Action]:
+    """Add one of the commands and return what adds its arguments."""
+    parser = data.add_parser(name, help=does, description=f"{does[0].upper()}{does[1:]}.", example=example)
+    parser.set_defaults(action=action)
+    parser.add_argument(
+        "--data_path",
+        type=Path,
+        default="dataset",
+        metavar="FOLDER",
+        help="the folder of datasets (default: %(default)s)",
+    )
+    return parser.add_argument
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    from textbox_elmer.datasets.listing import list_datasets
+
+    table_console(WIDTH).print(list_datasets(arguments.data_path))
     say("Get one with: python -m textbox_elmer data get <dataset>")
 
 
-def _get(arguments: Sequence[str]) -> None:
-    (name,), options = _read("get <dataset> [--max_gb=20]", arguments, 1, "data_path", "max_gb")
-    say(get_dataset(name, _data_path(options), _max_gb(options)))
+def _get(arguments: argparse.Namespace) -> None:
+    from textbox_elmer.datasets.getting import get_dataset
+
+    say(get_dataset(arguments.dataset, arguments.data_path, arguments.max_gb))
 
 
-def _check(arguments: Sequence[str]) -> None:
-    (name,), options = _read("check <dataset>", arguments, 1, "data_path")
-    table, warnings = check_dataset(name, _data_path(options))
-    _show(table)
+def _check(arguments: argparse.Namespace) -> None:
+    from textbox_elmer.datasets.checking import check_dataset
+
+    table, warnings = check_dataset(arguments.dataset, arguments.data_path)
+    table_console(WIDTH).print(table)
     for warning in warnings:
         say(f"Warning: {warning}")
 
 
-def _import(arguments: Sequence[str]) -> None:
-    usage = "import --hub <name[:configuration]> --source <column> --target <column> <dataset>"
-    (name,), options = _read(usage, arguments, 1, "hub", "file", "source", "target", "data_path")
-    if ("hub" in options) == ("file" in options):
+def _import(arguments: argparse.Namespace) -> None:
+    from textbox_elmer.datasets.importing import import_table
+
+    if (arguments.hub is None) == (arguments.file is None):
         raise UserError("`data import` needs either --hub <name[:configuration]> or --file <path>.")
-    for column in ("source", "target"):
-        if column not in options:
-            raise UserError(f"`data import` needs --{column} <column>: the column that holds the {column}s.")
-    table = options.get("hub") or options.get("file")
-    say(import_table(table, "file" in options, options["source"], options["target"], _data_path(options), name))
+    table, is_file = arguments.hub or arguments.file, arguments.hub is None
+    say(import_table(table, is_file, arguments.source, arguments.target, arguments.data_path, arguments.dataset))
 
 
-def _apidoc(arguments: Sequence[str]) -> None:
-    _, options = _read("apidoc", arguments, 0, "data_path")
-    say(build_apidoc(_data_path(options)))
+def _apidoc(arguments: argparse.Namespace) -> None:
+    from textbox_elmer.datasets.apidoc.making import build_apidoc
+
+    say(build_apidoc(arguments.data_path))
 
 
-def _distill(arguments: Sequence[str]) -> None:
-    usage = "distill <dataset> --model_path=<a run's folder or a checkpoint> [--num_beams=1] [--batch_size=64] "
-    usage += "[--model=NAME] <new dataset>"
-    keys = ("model_path", "num_beams", "batch_size", "model", "data_path")
-    (dataset, name), options = _read(usage, arguments, 2, *keys)
-    if "model_path" not in options:
-        raise UserError("`data distill` needs --model_path=<a run's folder or a checkpoint>: the model that writes.")
-    numbers = _whole("num_beams", options, 1), _whole("batch_size", options, 64)
+def _distill(arguments: argparse.Namespace) -> None:
+    from textbox_elmer.datasets.distillation.distill import distill_dataset
+    from textbox_elmer.runtime.runs.logs import log_to_console
+
     log_to_console("warning")
-    say(distill_dataset(dataset, name, _data_path(options), options["model_path"], options.get("model"), *numbers))
-
-
-_COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
-    "list": _list,
-    "get": _get,
-    "check": _check,
-    "import": _import,
-    "apidoc": _apidoc,
-    "distill": _distill,
-}
-
-
-def _read(usage: str, arguments: Sequence[str], plain: int, *options: str) -> tuple[list[str], dict[str, str]]:
-    words, given = split_command_line(arguments, options)
-    if len(words) != plain:
-        raise UserError(f"This command is typed: data {usage} [--data_path=dataset].")
-    return words, given
-
-
-def _data_path(options: dict[str, str]) -> Path:
-    return Path(options.get("data_path", "dataset"))
-
-
-def _max_gb(options: dict[str, str]) -> float:
-    text = options.get("max_gb", str(MAX_GB))
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise UserError(f"--max_gb must be a number of gigabytes above 0, not {text!r}.")
-    return number
-
-
-def _whole(name: str, options: dict[str, str], default: int) -> int:
-    text = options.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise UserError(f"--{name} must be a whole number above 0, not {text!r}.")
-    return int(text)
-
-
-def _show(table: Table) -> None:
-    table_console(WIDTH).print(table)
+    teacher = arguments.model_path, arguments.model, arguments.num_beams
+    say(distill_dataset(arguments.dataset, arguments.new, arguments.data_path, *teacher, arguments.batch_size))

@@ -5,17 +5,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from textbox_elmer.arguments import Parser, whole
 from textbox_elmer.errors import UserError
-from textbox_elmer.inference.generate import Report, generate_to_files, generate_to_stdout
-from textbox_elmer.inference.job import open_job
-from textbox_elmer.inference.ranks import ranks_of_environment
-from textbox_elmer.inference.tables.rows import NewColumns
-from textbox_elmer.inference.writer import TextWriter, details_of, writer_config
-from textbox_elmer.runtime.catalogue.find_model import find_model
 from textbox_elmer.runtime.config.keys import KEYS
 from textbox_elmer.runtime.config.values import check_value, read_option
-from textbox_elmer.runtime.runs.logs import log_to_console
-from textbox_elmer.runtime.trained import load_trained
 from textbox_elmer.terminal import say
 
 TRIAL = "a"
@@ -24,32 +17,30 @@ DESCRIPTION = """\
 Write a trained model's text for every text of a file, a folder of files, or standard input. What is killed goes on when
 the same command is typed again. Exit status: 0 all texts are written, 3 some rows have an error in place of a text,
 2 a mistake, said in one sentence."""
-EXAMPLE = """\
-example:
-  textbox-elmer generate --model_path=saved/<run> --input=articles.parquet --column=document --output=summaries.parquet
-"""
+EXAMPLE = (
+    "textbox-elmer generate --model_path=saved/<run> --input=articles.parquet --column=document "
+    "--output=summaries.parquet"
+)
 # Keys of the configuration that may be given in place of the run's or the model's.
 CONFIGURED = ("generation_kwargs", "src_len", "tgt_len", "prefix_prompt", "src_lang", "tgt_lang")
 
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Add `generate` to a parser's commands (what its `add_subparsers` returned), and return its own parser."""
+def add_parser(commands: Any) -> Parser:
+    """Add `generate` to a parser's commands, and return its parser."""
     parser = commands.add_parser(
         "generate",
         help="write a trained model's texts for your own",
         description=DESCRIPTION,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        example=EXAMPLE,
     )
     add = parser.add_argument
     add("--model_path", required=True, metavar="PATH", help="a run's folder, a checkpoint's, or a name on the hub")
-    add("--model", metavar="NAME", help="which model that is, where the checkpoint does not say it (BART, …)")
+    add("--model", metavar="NAME", help="which model that is, such as BART (default: what the checkpoint says)")
     add(
         "--input",
         metavar="PATH",
         help="a .txt (a text a line), .jsonl, .csv, .tsv or .parquet file, or a folder of such; "
-        "by default standard input, a text a line",
+        "(default: standard input, a text a line)",
     )
     add(
         "--output",
@@ -65,7 +56,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     )
     add("--details", action="store_true", help="add tokens, scores, exit layers, the path and milliseconds")
     add("--strict", action="store_true", help="refuse a text that is longer than src_len instead of cutting it")
-    add("--batch_size", type=_count, default=64, metavar="N", help="texts written at once (default: %(default)s)")
+    add("--batch_size", type=whole, default=64, metavar="N", help="texts written at once (default: %(default)s)")
     for key in CONFIGURED:
         add(f"--{key}", metavar="VALUE", help=f"{KEYS[key].meaning} (default: the run's, or the model's)")
     add("--use_gpu", metavar="False", help="whether to write on a GPU where there is one (default: the run's, or True)")
@@ -78,6 +69,15 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         UserError: whatever the user can put right.
     """
+    from textbox_elmer.inference.generate import generate_to_files, generate_to_stdout
+    from textbox_elmer.inference.job import open_job
+    from textbox_elmer.inference.ranks import ranks_of_environment
+    from textbox_elmer.inference.tables.rows import NewColumns
+    from textbox_elmer.inference.writer import TextWriter, details_of, writer_config
+    from textbox_elmer.runtime.catalogue.find_model import find_model
+    from textbox_elmer.runtime.runs.logs import log_to_console
+    from textbox_elmer.runtime.trained import load_trained
+
     log_to_console("warning")
     typed = {key: getattr(arguments, key) for key in (*CONFIGURED, "use_gpu")}
     changes = {key: _checked(key, text) for key, text in typed.items() if text is not None}
@@ -94,22 +94,9 @@ def run(arguments: argparse.Namespace) -> int:
     report = generate_to_stdout(job, writer) if output is None else generate_to_files(job, writer, ranks)
     if report is None:
         return 0  # the first process tells how it went
-    say(_told(report, output, config["src_len"]), sys.stderr)
+    say(report.told(str(output or "generate"), config["src_len"]), sys.stderr)
     return FAILED if report.failed else 0
-
-
-def _told(report: Report, output: Path | None, src_len: int) -> str:
-    place = "generate" if output is None else str(output)
-    cut = f", {report.cut:,} cut to src_len={src_len}" if report.cut else ""
-    failed = f", {report.failed:,} failed and have an error in place of a text" if report.failed else ""
-    return f"{place}: {report.rows - report.failed:,} of {report.rows:,} texts written{cut}{failed}."
 
 
 def _checked(key: str, text: str) -> Any:
     return check_value(key, read_option(key, text), "command line")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a whole number above 0, not {text!r}")
-    return int(text)

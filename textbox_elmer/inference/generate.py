@@ -42,6 +42,12 @@ class Report:
     failed: int = 0
     cut: int = 0
 
+    def told(self, place: str, src_len: int) -> str:
+        """Return it as a sentence about the place that they went to."""
+        cut = f", {self.cut:,} cut to src_len={src_len}" if self.cut else ""
+        failed = f", {self.failed:,} failed and have an error in place of a text" if self.failed else ""
+        return f"{place}: {self.rows - self.failed:,} of {self.rows:,} texts written{cut}{failed}."
+
     def count(self, facts: Facts) -> None:
         """Add a window's."""
         self.rows, self.failed, self.cut = self.rows + facts.rows, self.failed + facts.failed, self.cut + facts.cut

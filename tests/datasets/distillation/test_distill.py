@@ -383,8 +383,8 @@ def test_a_teacher_that_moved_is_the_same(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["distill", "toy", "--model_path=saved/BART"], "This command is typed: data distill <dataset> --model_path="),
-        (["distill", "toy", "new"], "`data distill` needs --model_path="),
+        (["distill", "toy", "--model_path=saved/BART"], "`textbox-elmer data distill` needs NEW, e.g. "),
+        (["distill", "toy", "new"], "`textbox-elmer data distill` needs --model_path, e.g. "),
         (["distill", "tou", "--model_path=saved/BART", "new"], "There is no dataset 'tou'"),
         (["distill", "toy", "--model_path=saved/BART", "toy"], "is here already and nothing in it is overwritten"),
         (["distill", "toy", "--model_path=saved/BART", "../new"], "'../new' cannot be a dataset's name"),

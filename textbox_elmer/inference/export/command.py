@@ -1,199 +1,83 @@
-"""`textbox-elmer export`: options, and the steps from a checkpoint to a checked folder of ONNX files."""
+"""`export`: a trained ELMER as ONNX graphs."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+import argparse
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedTokenizerBase
+from textbox_elmer.arguments import Parser, one_of, truth
 
-from textbox_elmer.errors import UserError
-from textbox_elmer.inference.export.check import (
-    Comparison,
-    Sources,
-    compare,
-    dataset_sources,
-    decodings,
-    made_up_sources,
-)
-from textbox_elmer.inference.export.checkpoint import STATIC_MODES, load_checkpoint
-from textbox_elmer.inference.export.files import check_replaceable, graph_name, staged, write_manifest
-from textbox_elmer.inference.export.graph import write_graph, write_int8
-from textbox_elmer.inference.export.requirements import PACKAGES, check_packages
-from textbox_elmer.inference.export.session import OnnxElmer
-from textbox_elmer.model import ElmerForConditionalGeneration
-from textbox_elmer.model.finite import NoNumbersError
-from textbox_elmer.runtime.catalogue.datasets import APIDOC
-from textbox_elmer.runtime.runs.logs import log_to_console
-from textbox_elmer.suggest import nearest
-from textbox_elmer.terminal import say
-
-FORMATS = ("onnx",)
-DEFAULTS: Mapping[str, Any] = {
-    "model_path": None,
-    "format": "onnx",
-    "out": None,
-    "canvas": None,
-    "int8": False,
-    "exit_mode": None,
-    "tokenizer_path": None,
-    "dataset": None,
-    "data_path": "dataset",
-}
+DESCRIPTION = """\
+Write an ELMER as ONNX graphs, one for texts of up to so many tokens each, and check them against PyTorch. A graph's or
+ctc's canvas has canvas_scale positions a token. Beam search is not exported."""
 
 
-@dataclass(frozen=True)
-class ExportOptions:
-    """The options of one export.
-
-    Attributes:
-        model_path: the checkpoint's folder.
-        out: where the export goes.
-        canvases: most tokens of a text, one graph each, whose canvas has `config.canvas_positions` of them; none given:
-            as many as the model was trained with.
-        int8: whether each graph gets an int8 version beside it.
-        exit_mode: "soft" or "last"; None: the checkpoint's own.
-        tokenizer_path: None: the checkpoint's folder.
-        dataset: whose test examples the check reads; None: `apidoc` where it is, else random ids.
-        data_path: the folder of datasets.
-    """
-
-    model_path: Path
-    out: Path
-    canvases: tuple[int, ...]
-    int8: bool
-    exit_mode: str | None
-    tokenizer_path: str | None
-    dataset: str | None
-    data_path: str
-
-
-def read_options(options: Mapping[str, Any]) -> ExportOptions:
-    """Check what was typed.
-
-    Raises:
-        UserError: an unknown option, no --model_path, or a value that an option does not take.
-    """
-    for name in options:
-        if name not in DEFAULTS:
-            guess = nearest(name, DEFAULTS)
-            hint = f"did you mean --{guess}?" if guess else f"it has {', '.join(f'--{known}' for known in DEFAULTS)}."
-            raise UserError(f"The command `export` has no option --{name}: {hint}")
-    given = {**DEFAULTS, **options}
-    if given["model_path"] is None:
-        raise UserError("No checkpoint is named: give --model_path=saved/<run>/checkpoint_best.")
-    if given["format"] not in FORMATS:
-        raise UserError(f"--format must be {' or '.join(FORMATS)}, not {given['format']!r}.")
-    if not isinstance(given["int8"], bool):
-        raise UserError(f"--int8 must be True or False, not {given['int8']!r}.")
-    if given["exit_mode"] not in (None, *STATIC_MODES):
-        raise UserError(
-            f"--exit_mode must be {' or '.join(STATIC_MODES)} for an export, not {given['exit_mode']!r}: "
-            "a static graph does the same work for every text."
-        )
-    model_path = Path(str(given["model_path"]))
-    return ExportOptions(
-        model_path=model_path,
-        out=model_path / "onnx" if given["out"] is None else Path(str(given["out"])),
-        canvases=_canvases(given["canvas"]),
-        int8=given["int8"],
-        exit_mode=given["exit_mode"],
-        tokenizer_path=given["tokenizer_path"],
-        dataset=None if given["dataset"] is None else str(given["dataset"]),
-        data_path=str(given["data_path"]),
+def add_parser(commands: Any) -> Parser:
+    """Add `export` to a parser's commands, and return its parser."""
+    parser = commands.add_parser(
+        "export",
+        help="write an ELMER as ONNX graphs",
+        description=DESCRIPTION,
+        example="textbox-elmer export --model_path=saved/<run>/checkpoint_best --canvas=32,64 --int8",
     )
+    add = parser.add_argument
+    add("--model_path", type=Path, required=True, metavar="FOLDER", help="the checkpoint's folder")
+    add("--format", type=one_of("onnx"), default="onnx", metavar="onnx", help="what to write (default: %(default)s)")
+    add("--out", type=Path, metavar="FOLDER", help="where the export goes (default: onnx in the checkpoint's folder)")
+    add(
+        "--canvas",
+        type=_canvases,
+        default=(),
+        metavar="N[,N…]",
+        help="most tokens of a text, a graph for each (default: as many as the model was trained with)",
+    )
+    add(
+        "--int8",
+        type=truth,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="True",
+        help="write an int8 version beside each graph (default: %(default)s)",
+    )
+    add(
+        "--exit_mode",
+        type=one_of("soft", "last"),
+        metavar="soft|last",
+        help="a static graph does the same work for every text, so it is never hard (default: the checkpoint's own)",
+    )
+    add("--tokenizer_path", metavar="PATH", help="where the tokenizer is (default: in the checkpoint's folder)")
+    add(
+        "--dataset",
+        metavar="NAME",
+        help="whose test examples the check reads (default: apidoc where it is, else made-up sources)",
+    )
+    add("--data_path", default="dataset", metavar="FOLDER", help="the folder of datasets (default: %(default)s)")
+    return parser
 
 
-def _canvases(value: Any) -> tuple[int, ...]:
-    """Read `64`, `32,64` or `[32, 64]`."""
-    if value is None:
-        return ()
-    words = value if isinstance(value, list) else str(value).split(",")
-    numbers = [str(word).strip() for word in words]
-    if not all(number.isascii() and number.isdigit() and int(number) > 0 for number in numbers):
-        raise UserError(f"--canvas must be whole numbers of at least 1, such as 64 or 32,64, not {value!r}.")
-    return tuple(dict.fromkeys(map(int, numbers)))
-
-
-def export(options: ExportOptions) -> None:
-    """Export, check, and only then put the folder into place; say on stdout what the check found.
+def run(arguments: argparse.Namespace) -> None:
+    """Do what a parsed command line asks for.
 
     Raises:
         UserError: whatever the user can put right, or a graph that does not write the model's texts.
     """
-    check_packages()
-    log_to_console("warning")
-    check_replaceable(options.out)
-    model, tokenizer = load_checkpoint(options.model_path, options.exit_mode, options.tokenizer_path)
-    positions = model.config.max_position_embeddings
-    canvases = options.canvases or (model.config.canvas_length,)
-    if model.config.canvas_positions(max(canvases)) > positions:
-        scale = model.config.canvas_scale
-        times = "" if scale == 1 else f", of which each token takes {scale}"
-        raise UserError(
-            f"--canvas={max(canvases)} is more than the model's {positions} positions (max_position_embeddings)"
-            f"{times}: give --canvas={int(positions / scale)} or less."
-        )
-    sources = _sources(options, model, tokenizer)
-    with staged(options.out) as folder:
-        model.config.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-        checks: dict[str, Comparison] = {}
-        for canvas in canvases:
-            checks |= _export_canvas(model, canvas, options.int8, folder, sources)
-        facts = {
-            "model_path": str(options.model_path),
-            "exit_mode": model.config.exit_mode,
-            "checked_on": sources.origin,
-            "decodings": [way for way in decodings(model.config) if way is not None],
-            "checks": {name: asdict(found) for name, found in checks.items()},
-            "versions": {name: version(name) for name in ("torch", *PACKAGES)},
-        }
-        write_manifest(folder, facts)
-    say(f"The export is in {options.out}")
+    from textbox_elmer.inference.export.exporting import export
 
-
-def _sources(
-    options: ExportOptions, model: ElmerForConditionalGeneration, tokenizer: PreTrainedTokenizerBase
-) -> Sources:
-    dataset, positions = options.dataset, model.config.max_position_embeddings
-    if dataset is None and (Path(options.data_path) / APIDOC).is_dir():
-        dataset = APIDOC
-    if dataset is None:
-        say("There is no dataset apidoc here: checking on made-up sources (give --dataset=… for real ones).")
-        return made_up_sources(model.config.vocab_size, positions)
-    return dataset_sources(dataset, options.data_path, tokenizer, positions)
-
-
-def _export_canvas(
-    model: ElmerForConditionalGeneration, canvas: int, int8: bool, folder: Path, sources: Sources
-) -> dict[str, Comparison]:
-    """Write one canvas's files and check them; return what each file's check found."""
-    plain = folder / graph_name(canvas)
-    write_graph(model, canvas, plain)
-    found = {plain.name: _check(model, OnnxElmer(folder, canvas), plain, sources)}
-    if others := found[plain.name].examples - found[plain.name].same:
-        raise UserError(
-            f"{plain.name} writes {others} of {len(sources.rows)} texts otherwise than PyTorch does, so nothing is "
-            "exported: try other versions of torch and onnxruntime, and report it."
-        )
-    if int8:
-        quantized = folder / graph_name(canvas, int8=True)
-        write_int8(plain, quantized)
-        found[quantized.name] = _check(model, OnnxElmer(folder, canvas, int8=True), quantized, sources)
-    return found
-
-
-def _check(model: ElmerForConditionalGeneration, exported: OnnxElmer, path: Path, sources: Sources) -> Comparison:
-    try:
-        found = compare(model, exported, sources)
-    except NoNumbersError as error:
-        raise UserError(f"{str(error).removesuffix('.')}: its training has diverged, export another.") from error
-    ways = [way for way in decodings(model.config) if way is not None]
-    under = f" under {', '.join(ways)}" if ways else ""
-    say(
-        f"{path.name} ({path.stat().st_size / 1e6:.1f} MB): {found.same} of {found.examples} texts are the same{under} "
-        f"({sources.origin}; PyTorch writes {found.different} different ones)"
+    export(
+        arguments.model_path,
+        arguments.out or arguments.model_path / "onnx",
+        arguments.canvas,
+        arguments.int8,
+        arguments.exit_mode,
+        arguments.tokenizer_path,
+        arguments.dataset,
+        arguments.data_path,
     )
-    return found
+
+
+def _canvases(text: str) -> tuple[int, ...]:
+    """Read `64`, `32,64` or `[32, 64]`."""
+    numbers = [word.strip() for word in text.strip("[]").split(",")]
+    if not all(number.isascii() and number.isdigit() and int(number) for number in numbers):
+        raise argparse.ArgumentTypeError(f"must be whole numbers of at least 1, such as 64 or 32,64, not {text!r}")
+    return tuple(dict.fromkeys(map(int, numbers)))

@@ -1,101 +1,49 @@
-"""`textbox-elmer compare`: from what was typed to a table, compare.json, compare.md and a plot."""
+"""`compare`: several models trained alike, side by side."""
 
-import json
-from collections.abc import Mapping
+import argparse
+from pathlib import Path
 from typing import Any
 
-import numpy as np
+from textbox_elmer.arguments import Parser, whole
+from textbox_elmer.runtime.config import parse_command_line
 
-from textbox_elmer.files import write_atomically
-from textbox_elmer.reports.compare.document import markdown, show
-from textbox_elmer.reports.compare.plan import Plan, read_plan
-from textbox_elmer.reports.compare.plot import check_matplotlib, draw
-from textbox_elmer.reports.compare.runs import ensure_runs, results_of
-from textbox_elmer.reports.compare.side_by_side import test_split, write_side_by_side
-from textbox_elmer.reports.compare.significance import drawn_scores, p_value
-from textbox_elmer.runtime.config.command_line import FILES
-from textbox_elmer.runtime.metrics import build_corpus
-from textbox_elmer.runtime.metrics.registry import with_defaults
-from textbox_elmer.runtime.runs.logs import log_to_console
-from textbox_elmer.runtime.runs.results import library_versions
-from textbox_elmer.terminal import say
-from textbox_elmer.trials.trial import held_settings
+DESCRIPTION = """\
+Train several models alike, or go on with it, and set their scores and their speed side by side. Any further --key=value
+is an option of every run, as `textbox-elmer options` lists them, and so is --config_files a.yaml b.yaml."""
 
 
-def compare(options: Mapping[str, Any], command: str) -> None:
-    """Train, or find trained, every model with every seed; test them side by side; write and print what came out.
+def add_parser(commands: Any) -> Parser:
+    """Add `compare` to a parser's commands, and return its parser."""
+    parser = commands.add_parser(
+        "compare",
+        help="train several models alike and set them side by side",
+        description=DESCRIPTION,
+        example="textbox-elmer compare --models ELMER,BART,T5 --dataset=apidoc --seeds 3",
+        open_ended=True,
+    )
+    add = parser.add_argument
+    add(
+        "--models",
+        required=True,
+        metavar="NAME[,NAME…]",
+        help="what to compare; the differences of the others to the first are tested",
+    )
+    add("-d", "--dataset", required=True, metavar="NAME", help="a folder below --data_path")
+    add("--seeds", type=whole, default=1, metavar="N", help="runs of each model (default: %(default)s)")
+    add("--resamples", type=whole, default=1000, metavar="N", help="resamples of the bootstrap (default: %(default)s)")
+    add("--out", type=Path, metavar="FOLDER", help="where it all goes (default: saved/compare-<dataset>)")
+    return parser
 
-    Args:
-        options: `models`, `dataset`, `seeds`, `resamples`, `out`, and keys of the runs.
-        command: how it was started, for the record.
+
+def run(arguments: argparse.Namespace) -> None:
+    """Do what a parsed command line asks for.
 
     Raises:
         UserError: whatever the user can put right.
     """
-    check_matplotlib()
-    plan = read_plan(options)
-    test_split(plan)  # a missing dataset is found before anything is written
-    files = {FILES: list(plan.config_files)} if plan.config_files else {}
-    settings = {"dataset": plan.dataset, "options": {**plan.options, **files}}
-    with held_settings(plan.out, settings, "--out"):
-        _compare(plan, command)
+    from textbox_elmer.reports.compare.comparing import compare
+    from textbox_elmer.reports.compare.plan import read_plan
 
-
-def _compare(plan: Plan, command: str) -> None:
-    ensure_runs(plan)
-    log_to_console("warning")
-    report = {"command": command, "versions": library_versions(), **_measure(plan)}
-    write_atomically(plan.out / "compare.json", json.dumps(report, indent=2, ensure_ascii=False))
-    write_atomically(plan.out / "compare.md", markdown(report))
-    draw(report, plan.out)
-    show(report)
-    say(f"Written: {plan.out}/compare.json, compare.md, compare.png, compare.svg")
-
-
-def _measure(plan: Plan) -> dict[str, Any]:
-    """Return the table's rows and all that they are made of."""
-    split, config = test_split(plan), plan.config(plan.models[0], plan.seeds[0])
-    scoring = with_defaults(config)
-    written = {seed: write_side_by_side(plan, seed) for seed in plan.seeds}
-    drawn = {}
-    for model in plan.models:
-        corpora = [build_corpus(written[seed][model]["texts"], split.target, scoring) for seed in plan.seeds]
-        drawn[model] = drawn_scores(corpora, scoring, plan.resamples)
-    baseline = plan.models[0]
-    rows = []
-    for model in plan.models:
-        runs = [results_of(plan, model, seed) for seed in plan.seeds]
-        latencies = [written[seed][model]["ms_per_example"] for seed in plan.seeds]
-        row = {
-            "model": model,
-            "parameters": written[plan.seeds[0]][model]["parameters"],
-            "steps": [run["training"]["steps"] for run in runs],
-            "training_seconds": _spread([run["training"]["seconds"] for run in runs]),
-            "ms_per_example": _spread(latencies),
-            "speed": float(
-                np.mean([written[seed][baseline]["ms_per_example"] for seed in plan.seeds]) / np.mean(latencies)
-            ),
-            "metrics": {},
-        }
-        for name, values in drawn[model].items():
-            row["metrics"][name] = _spread(values[:, 0].tolist())
-            if model != baseline:
-                row["metrics"][name]["p"] = p_value(drawn[baseline][name], values)
-        rows.append(row)
-    wanted = config["metrics_for_best_model"] or []
-    main_metric = next((name for name in (*wanted, *rows[0]["metrics"]) if name in rows[0]["metrics"]), None)
-    return {
-        "dataset": plan.dataset,
-        "seeds": list(plan.seeds),
-        "examples": len(split.source),
-        "resamples": plan.resamples,
-        "batch_size": config["eval_batch_size"],
-        "main_metric": main_metric,
-        "rows": rows,
-    }
-
-
-def _spread(values: list[float]) -> dict[str, Any]:
-    """Return a mean, the sample's standard deviation (None of one value alone) and the values."""
-    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return {"mean": float(np.mean(values)), "deviation": deviation, "values": values}
+    models, options = arguments.models.strip("[]").split(","), parse_command_line(arguments.more)
+    plan = read_plan(models, arguments.dataset, arguments.seeds, arguments.resamples, arguments.out, options)
+    compare(plan, arguments.typed)

@@ -1,6 +1,6 @@
 """What a comparison compares, and the folder that it can be continued from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,10 @@ from textbox_elmer.runtime.metrics import check_metrics
 
 # What spends the budget: the same for all models, whatever a model's own properties say.
 BUDGET = ("epochs", "max_steps", "train_batch_size", "accumulation_steps", "quick_test")
-OWN = ("models", "dataset", "seeds", "resamples", "out")
+SET_BY_RUN = (
+    *("model", "seed", "filename", "saved_dir", "model_path"),
+    *("do_train", "do_test", "max_save", "bf16_full_eval"),
+)
 # What a comparison sets itself, in every run: a config file may repeat it and not change it.
 SET_HERE: Mapping[str, Any] = {"do_train": True, "do_test": True, "model_path": None, "bf16_full_eval": False}
 
@@ -52,39 +55,38 @@ class Plan:
         return resolve_config(config_file_list=self.config_files, command_line=typed | run)
 
 
-def read_plan(options: Mapping[str, Any]) -> Plan:
+def read_plan(
+    models: Sequence[str],
+    dataset: str,
+    seeds: int = 1,
+    resamples: int = 1000,
+    out: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Plan:
     """Make a plan of what was typed and check that its runs can be compared.
 
+    Args:
+        models: their names, in any spelling.
+        dataset: its name.
+        seeds: how many runs of each model.
+        resamples: of the bootstrap.
+        out: the comparison's folder; None: saved/compare-<dataset>.
+        options: further keys of every run, and `config_files`.
+
     Raises:
-        UserError: no models or dataset, an unknown one, a number that is none, a key that a comparison sets itself,
-            models whose properties give them different budgets.
+        UserError: an unknown model or key, a key that a comparison sets itself, models whose properties give them
+            different budgets.
     """
-    given = dict(options)
-    own, files = {key: given.pop(key, None) for key in OWN}, tuple(given.pop(FILES, ()))
-    for key in ("models", "dataset"):
-        if own[key] is None:
-            raise UserError(f"`compare` needs --{key}: compare --models ELMER,BART --dataset=apidoc.")
-    for key in (
-        "model",
-        "seed",
-        "filename",
-        "saved_dir",
-        "model_path",
-        "do_train",
-        "do_test",
-        "max_save",
-        "bf16_full_eval",
-    ):
+    given = dict(options or {})
+    files = tuple(given.pop(FILES, ()))
+    for key in SET_BY_RUN:
         if key in given:
             raise UserError(f"`compare` has no option --{key}: it makes one run for each of --models and --seeds.")
-    words = own["models"] if isinstance(own["models"], list) else str(own["models"]).split(",")
-    models = tuple(dict.fromkeys(find_model(str(word).strip()).name for word in words))
-    dataset = str(own["dataset"])
-    count, resamples = _whole("seeds", own["seeds"], 1), _whole("resamples", own["resamples"], 1000)
-    out = Path(str(own["out"] or f"saved/compare-{dataset}"))
-    named = {"model": models[0], "dataset": dataset, **given}
+    names = tuple(dict.fromkeys(find_model(name.strip()).name for name in models))
+    named = {"model": names[0], "dataset": dataset, **given}
     first = resolve_config(config_file_list=files, command_line=named)["seed"]
-    plan = Plan(models, dataset, tuple(range(first, first + count)), resamples, out, given, files)
+    folder = out or Path(f"saved/compare-{dataset}")
+    plan = Plan(names, dataset, tuple(range(first, first + seeds)), resamples, folder, given, files)
     _check(plan)
     return plan
 
@@ -106,11 +108,3 @@ def _check(plan: Plan) -> None:
                     f"{first.model} and {config.model} would not train alike: {key} is {first[key]!r} for one and "
                     f"{config[key]!r} for the other. Give --{key} for both."
                 )
-
-
-def _whole(name: str, value: Any, default: int) -> int:
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UserError(f"The option --{name} is a whole number above 0, not {value!r}.")
-    return value

@@ -1,7 +1,11 @@
 """The registry as a table: on the terminal, and as docs/models.md."""
 
+import argparse
+from typing import Any
+
 from rich.table import Table
 
+from textbox_elmer.arguments import Parser
 from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
 from textbox_elmer.runtime.catalogue.models import ELSEWHERE, MODELS
 from textbox_elmer.terminal import table_console
@@ -32,7 +36,24 @@ These run in TextBox alone, by `--textbox_home`:
 """
 
 
-def models_page() -> str:
+def add_parser(commands: Any) -> Parser:
+    """Add `models` to a parser's commands, and return its parser."""
+    does = "list the models and the special tokens around their texts"
+    example = "textbox-elmer models --markdown > docs/models.md"
+    parser = commands.add_parser("models", help=does, description=f"{does[0].upper()}{does[1:]}.", example=example)
+    parser.add_argument("--markdown", action="store_true", help="print docs/models.md instead of a table")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the table that a parsed command line asks for."""
+    if arguments.markdown:
+        print(_page(), end="")
+    else:
+        _print_table()
+
+
+def _page() -> str:
     """Return docs/models.md."""
     rows = [COLUMNS, ("---",) * len(COLUMNS), *(_row(spec) for spec in MODELS.values())]
     table = "\n".join(f"| {' | '.join(cell.replace('|', PIPE) for cell in row)} |" for row in rows)
@@ -40,7 +61,7 @@ def models_page() -> str:
     return PAGE.format(table=table, elsewhere=elsewhere)
 
 
-def print_models() -> None:
+def _print_table() -> None:
     """Print names, kinds and formats on the terminal."""
     table = Table(*COLUMNS[:5])
     for spec in MODELS.values():

@@ -1,11 +1,10 @@
 """`--key=value`, `--key value`, `-m M`, `-d D`, `--config_files a.yaml b.yaml`, `--textbox_home=DIR`, `--debug`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.config.values import read_option
-from textbox_elmer.suggest import nearest
 
 SHORT = {"-m": "--model", "-d": "--dataset"}
 FILES = "config_files"
@@ -53,37 +52,3 @@ def parse_command_line(argv: Sequence[str]) -> dict[str, Any]:
             raise UserError(f"{name} is given twice, as {options[key]!r} and as {value!r}: give it once.")
         options[key] = value
     return options
-
-
-def split_command_line(argv: Sequence[str], known: Collection[str]) -> tuple[list[str], dict[str, str]]:
-    """Return a command's plain words, in their order, and its options, typed before, between or after them, as text.
-
-    Args:
-        argv: what was typed, options as `--name=value` or `--name value`.
-        known: the options' names, without dashes.
-
-    Raises:
-        UserError: an unknown option, one without value, or one given twice.
-    """
-    plain: list[str] = []
-    options: dict[str, str] = {}
-    words = list(argv)
-    while words:
-        word = words.pop(0)
-        if not word.startswith("-"):
-            plain.append(word)
-            continue
-        dashed, equals, text = word.partition("=")
-        name = dashed.removeprefix("--")
-        if name not in known:
-            guess = nearest(name, known)
-            hint = f"did you mean --{guess}?" if guess else f"its options are {', '.join(f'--{key}' for key in known)}."
-            raise UserError(f"This command has no option {dashed}: {hint}")
-        if name in options:
-            raise UserError(f"{dashed} is given twice: give it once.")
-        if not equals:
-            if not words or words[0].startswith("--"):
-                raise UserError(f"{dashed} needs a value: {dashed}=…")
-            text = words.pop(0)
-        options[name] = text
-    return plain, options

@@ -1,9 +1,13 @@
 """Every configuration key as a table: on the terminal, and as docs/options.md."""
 
+import argparse
+from typing import Any
+
 import yaml
 from rich import box
 from rich.table import Table
 
+from textbox_elmer.arguments import Parser
 from textbox_elmer.runtime.config.keys import GROUPS, KEYS, MODEL_KEYS, Key
 from textbox_elmer.runtime.config.properties import find_property_file
 from textbox_elmer.runtime.config.values import read_yaml
@@ -32,7 +36,24 @@ names in its configuration.
 """
 
 
-def options_page() -> str:
+def add_parser(commands: Any) -> Parser:
+    """Add `options` to a parser's commands, and return its parser."""
+    does = "list every configuration key with its default and its meaning"
+    example = "textbox-elmer options --markdown > docs/options.md"
+    parser = commands.add_parser("options", help=does, description=f"{does[0].upper()}{does[1:]}.", example=example)
+    parser.add_argument("--markdown", action="store_true", help="print docs/options.md instead of a table")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the table that a parsed command line asks for."""
+    if arguments.markdown:
+        print(_page(), end="")
+    else:
+        _print_table()
+
+
+def _page() -> str:
     """Return docs/options.md."""
     parts = [PAGE]
     for group in GROUPS:
@@ -43,7 +64,7 @@ def options_page() -> str:
     return "\n".join(parts)
 
 
-def print_options() -> None:
+def _print_table() -> None:
     """Print keys, defaults and meanings on the terminal."""
     console = table_console(160)
     for group in GROUPS:
