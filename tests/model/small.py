@@ -96,3 +96,9 @@ def transitions_of(model: ElmerForConditionalGeneration, states: Tensor, own: Te
     batch, length, _ = states.shape
     lengths = torch.full((batch,), length) if own is None else own.sum(-1)
     return model.links(states, model.model.decoder.embed_positions.weight[2 : 2 + length], lengths)
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """Return the entropy in nats of the distributions given by `[..., vocabulary]` logits, `[...]`."""
+    log_probabilities = logits.float().log_softmax(-1)
+    return -(log_probabilities.exp() * log_probabilities).sum(-1)

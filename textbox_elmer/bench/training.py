@@ -83,7 +83,7 @@ def plain_loss(model: ElmerForConditionalGeneration, batch: Batch) -> Tensor:
         predict(leave_at(layers, hidden, batch["exit_layers"]))
     else:
         embed = partial(model._embed_prediction, labels=labels)
-        predict(leave_soft(layers, hidden, predict, embed, model.concat_head))
+        predict(leave_soft(layers, hidden, predict, embed, model.concat_head).finish(layers[-1]))
     return torch.stack(losses).mean()
 
 

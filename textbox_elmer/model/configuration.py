@@ -10,6 +10,17 @@ BART_MASK_TOKEN_ID = 50264
 DEFAULT_CANVAS_LENGTH = 64
 DEFAULT_CANVAS_SCALE = 4
 LEAST_SCALE, MOST_SCALE = 2, 8
+# How hard exit may tell that a token can leave, and the usual threshold of each.
+EXIT_CRITERIA = {"entropy": 0.5, "saturation": 0.95, "classifier": 0.9}
+
+
+def check_exit_threshold(criterion: str, threshold: float) -> None:
+    """Raise a ValueError, in one sentence, if a threshold is none for this exit criterion."""
+    if threshold >= 0:  # which no NaN is
+        return
+    if criterion == "entropy":
+        raise ValueError(f"exit_threshold is an entropy in nats, 0 or more, not {threshold}.")
+    raise ValueError(f"exit_threshold is a confidence under exit_criterion={criterion}, 0 or more, not {threshold}.")
 
 
 @strict
@@ -22,7 +33,12 @@ class ElmerConfig(BartConfig):
         exit_mode: where tokens are predicted. `"soft"`: every layer predicts and passes its prediction on to the next
             layer, the last layer's counts. `"hard"`: a token leaves at the first layer that is sure of it. `"last"`:
             only the last layer predicts.
-        exit_threshold: entropy in nats below which a token leaves in `"hard"` mode.
+        exit_criterion: what a layer is sure by in `"hard"` mode (see `criteria`). `"entropy"` (the paper): the entropy
+            of the token's prediction, which takes a pass over the vocabulary. `"saturation"`: the cosine between the
+            token's states before and behind the layer. `"classifier"`: a vector for each layer, whose weights the model
+            has if this is its criterion (`exit_classifier.*`), and which have to be fitted.
+        exit_threshold: in `"hard"` mode a token leaves below this entropy in nats, or at or above this confidence, the
+            cosine or the classifier's probability (above 1: nobody leaves). By default 0.5, 0.95 and 0.9.
         gold_mixing: probability per position that soft training passes on the gold token instead of the prediction.
         mask_token_id: the id that fills the decoder's canvas. By default BART's `<mask>` (50264), or the vocabulary's
             last id when it has fewer words.
@@ -53,7 +69,8 @@ class ElmerConfig(BartConfig):
     d_model: int | None = 768
     use_cache: bool = False
     exit_mode: Literal["soft", "hard", "last"] = "soft"
-    exit_threshold: float | int = 0.5
+    exit_criterion: Literal["entropy", "saturation", "classifier"] = "entropy"
+    exit_threshold: float | int | None = None
     gold_mixing: float | int = 0.3
     mask_token_id: int | None = None
     canvas_length: int | None = None
@@ -77,8 +94,9 @@ class ElmerConfig(BartConfig):
             self.canvas_length = min(DEFAULT_CANVAS_LENGTH, int(self.max_position_embeddings / self.canvas_scale))
         if not 0 <= self.gold_mixing <= 1:
             raise ValueError(f"gold_mixing is a probability between 0 and 1, not {self.gold_mixing}.")
-        if self.exit_threshold < 0:
-            raise ValueError(f"exit_threshold is an entropy in nats, 0 or more, not {self.exit_threshold}.")
+        if self.exit_threshold is None:
+            self.exit_threshold = EXIT_CRITERIA[self.exit_criterion]
+        check_exit_threshold(self.exit_criterion, self.exit_threshold)
         if not 0 <= self.mask_token_id < self.vocab_size:
             raise ValueError(
                 f"mask_token_id {self.mask_token_id} lies outside the vocabulary of {self.vocab_size} tokens."
@@ -92,12 +110,14 @@ class ElmerConfig(BartConfig):
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> "ElmerConfig":
         """Build it from a dictionary; what the caller names counts before anything is checked or derived.
 
-        Another alignment than the dictionary's has its own usual `canvas_scale`, not that which belongs to the other.
+        Another alignment than the dictionary's has its own usual `canvas_scale`, not that which belongs to the other;
+        so has another exit criterion its `exit_threshold`.
         """
         named = {name: kwargs.pop(name) for name in cls.__annotations__ if name in kwargs}
-        stored = config_dict.get("alignment", "position")
-        if named.get("alignment", stored) != stored:
-            config_dict = {name: value for name, value in config_dict.items() if name != "canvas_scale"}
+        for choice, belonging in (("alignment", "canvas_scale"), ("exit_criterion", "exit_threshold")):
+            stored = config_dict.get(choice, getattr(cls, choice))
+            if named.get(choice, stored) != stored:
+                config_dict = {name: value for name, value in config_dict.items() if name != belonging}
         return super().from_dict(config_dict | named, **kwargs)
 
     @classmethod

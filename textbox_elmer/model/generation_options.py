@@ -5,12 +5,13 @@ from typing import Any
 
 from transformers import GenerationConfig
 
-from .configuration import ElmerConfig
+from .configuration import EXIT_CRITERIA, ElmerConfig, check_exit_threshold
 from .writing import DECODINGS
 
 EXIT_MODES = ("soft", "hard", "last")
 DEFAULT_BEAMS = 5
-OURS = ("max_length", "max_new_tokens", "exit_mode", "exit_threshold", "decoding", "num_beams", "length_penalty")
+EXITS = ("exit_mode", "exit_criterion", "exit_threshold")
+OURS = ("max_length", "max_new_tokens", *EXITS, "decoding", "num_beams", "length_penalty")
 # Options of transformers' generate() that mean nothing to parallel decoding, and the values that ask for nothing.
 NEUTRAL: dict[str, tuple[Any, ...]] = {
     "do_sample": (False,),
@@ -68,15 +69,25 @@ class GenerationOptions:
             raise ValueError("max_length and max_new_tokens both say how long a text may be: give one of them.")
         self.max_length = said.get("max_length", said.get("max_new_tokens", config.canvas_length))
         self._check_length()
-        self.exit_threshold = said.get("exit_threshold", config.exit_threshold)
-        if self.exit_threshold < 0:
-            raise ValueError(f"exit_threshold is an entropy in nats, 0 or more, not {self.exit_threshold}.")
+        self._choose_exit(said)
         self.decoding = said.get("decoding", "lookahead")
         walk = {name: said[name] for name in ("decoding", "num_beams", "length_penalty") if name in said}
         if self.decoding != "beam":  # one beam, and no penalty, is what every other way of decoding has
             walk = {name: value for name, value in walk.items() if name == "decoding" or not _is(value, 1)}
         self._check_walk(walk)
         self.num_beams, self.length_penalty = walk.get("num_beams", DEFAULT_BEAMS), walk.get("length_penalty", 1.0)
+
+    def _choose_exit(self, said: Mapping[str, Any]) -> None:
+        own = self.config.exit_criterion
+        criterion = _one_of("exit_criterion", said.get("exit_criterion", own), tuple(EXIT_CRITERIA))
+        if criterion == "classifier" and own != criterion:
+            raise ValueError(
+                "exit_criterion=classifier is for models that have a classifier, and this one has none: give entropy "
+                "or saturation."
+            )
+        usual = self.config.exit_threshold if criterion == own else EXIT_CRITERIA[criterion]
+        self.exit_criterion, self.exit_threshold = criterion, said.get("exit_threshold", usual)
+        check_exit_threshold(criterion, self.exit_threshold)
 
     def _check_length(self) -> None:
         limit, scale = self.config.max_position_embeddings, self.config.canvas_scale

@@ -1,16 +1,16 @@
-"""The exits of `exits` at inference: the same texts, without computing what no text shows.
+"""The last layer of one token a position at inference, only as far as the texts go.
 
-Nothing here is an approximation. What is left out: logits that are only compared
-(`OffRamp`); the last layer's states and predictions beyond the texts' ends, where nothing reads them any more; and, in
-hard exit, queries and feed-forward of tokens that have left.
+The texts are those of the whole canvas: what is left out are states and predictions beyond the texts' ends, where
+nothing reads them any more.
 """
 
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from .exits import Inside, Passage
 from .layers import CanvasLayer
 from .off_ramp import OffRamp
 
@@ -36,132 +36,98 @@ class Predictions(NamedTuple):
     probabilities: Tensor | None
 
 
-def predict_last(
-    layers: Sequence[CanvasLayer], hidden: Tensor, off_ramp: OffRamp, eos_token_id: int, scored: bool
-) -> Predictions:
-    """Plain NAR: all tokens leave at the last layer."""
-    for layer in layers[:-1]:
-        hidden = layer(hidden)
-    return _at_the_last(layers, hidden, off_ramp, eos_token_id, scored, FIRST_POSITIONS)
-
-
-def predict_soft(
-    layers: Sequence[CanvasLayer],
-    hidden: Tensor,
-    off_ramp: OffRamp,
-    eos_token_id: int,
-    scored: bool,
-    embed: Callable[[Tensor], Tensor],
-    concat_head: Callable[[Tensor], Tensor],
-) -> Predictions:
-    """Soft exit: every layer predicts all tokens and hands its prediction to the next layer."""
-    first, predicted = FIRST_POSITIONS, []
-    for layer in layers[:-1]:
-        hidden = layer(hidden)
-        predicted.append(off_ramp.best(hidden, with_bias=False))
-        hidden = concat_head(torch.cat([hidden, embed(predicted[-1])], dim=-1))
-    if predicted and _on_cpu(hidden):
-        first = MARGIN + int(lengths(predicted[-1], eos_token_id).max())
-    found = _at_the_last(layers, hidden, off_ramp, eos_token_id, scored, first)
-    return found._replace(settled_layers=settled(predicted, found.tokens))
-
-
-def settled(predicted: Sequence[Tensor], tokens: Tensor) -> Tensor:
-    """Return the layer since which a position has written the same token, `[batch, m]`.
-
-    Args:
-        predicted: what each layer before the last predicts, `[batch, m]` or longer each.
-        tokens: what the last one does, `[batch, m]`.
-    """
-    layers, still = torch.full_like(tokens, len(predicted)), torch.ones_like(tokens, dtype=torch.bool)
-    for index in range(len(predicted) - 1, -1, -1):
-        still = still & (predicted[index][:, : tokens.shape[1]] == tokens)
-        layers = torch.where(still, index, layers)
-    return layers
-
-
-def _at_the_last(
-    layers: Sequence[CanvasLayer], hidden: Tensor, off_ramp: OffRamp, eos_token_id: int, scored: bool, first: int
-) -> Predictions:
+def predict(passage: Passage, last: CanvasLayer, off_ramp: OffRamp, eos_token_id: int, scored: bool) -> Predictions:
     """Compute the last layer from the left until every row has ended; what lies beyond would be cut off."""
-    attend, length = layers[-1].over(hidden), hidden.shape[1]
+    length = passage.states.shape[1]
+    begin, end = 0, length
+    if _on_cpu(passage.states):
+        seen = passage.predicted
+        end = min(MARGIN + int(lengths(seen[-1], eos_token_id).max()) if seen else FIRST_POSITIONS, length)
     tokens, probabilities = [], []
-    begin, end = 0, min(first, length) if _on_cpu(hidden) else length
+    finish = _Finish(passage, last)
     while True:
-        states = attend(hidden[:, begin:end])
+        states = finish(begin, end)
         if scored:
             reading = off_ramp.read(states.flatten(0, 1), with_entropies=False)
             tokens.append(reading.tokens.unflatten(0, states.shape[:2]))
             probabilities.append(reading.probabilities.unflatten(0, states.shape[:2]))
         else:
             tokens.append(off_ramp.best(states))
-        if end == length or _has_ended(torch.cat(tokens, 1), eos_token_id):
+        written = torch.cat(tokens, 1)
+        if end == length or (written == eos_token_id).any(-1).all():
             break
         begin, end = end, min(2 * end, length)
-    written = torch.cat(tokens, 1)
-    exit_layers = torch.full_like(written, len(layers) - 1)
-    return Predictions(written, exit_layers, exit_layers, torch.cat(probabilities, 1) if scored else None)
+    return Predictions(
+        written,
+        passage.exit_layers[:, :end],
+        passage.settled_layers(written),
+        torch.cat(probabilities, 1) if scored else None,
+    )
 
 
-def predict_when_confident(
-    layers: Sequence[CanvasLayer],
-    hidden: Tensor,
-    off_ramp: OffRamp,
-    eos_token_id: int,
-    scored: bool,
-    exit_threshold: float,
-) -> Predictions:
-    """Hard exit: a token leaves at the first layer whose prediction of it has an entropy below the threshold (nats)."""
-    inside = torch.ones(hidden.shape[:2], dtype=torch.bool, device=hidden.device)
-    tokens, exit_layers = (torch.zeros_like(inside, dtype=torch.long) for _ in range(2))
-    probabilities = torch.zeros_like(inside, dtype=torch.float)
-    wanted = inside
-    for index, layer in enumerate(layers):
-        hidden = advance(layer, hidden, inside)
-        leaving = inside.clone()
-        if index < len(layers) - 1:
-            leaving[inside], reading = off_ramp.read_confident(hidden[inside], exit_threshold, scored)
-            tokens[leaving], probabilities[leaving] = reading.tokens, reading.probabilities
-        else:
-            leaving = wanted
-            if scored:
-                reading = off_ramp.read(hidden[leaving], with_entropies=False)
-                tokens[leaving], probabilities[leaving] = reading.tokens, reading.probabilities
-            else:
-                tokens[leaving] = off_ramp.best(hidden[leaving])
-        exit_layers[leaving] = index
-        inside &= ~leaving
-        # What lies behind an end that is settled is cut off, whatever it would be.
-        ends = lengths(tokens.masked_fill(inside, -1), eos_token_id)[:, None]
-        places = torch.arange(inside.shape[1], device=inside.device)
-        wanted = inside & (places < ends)
-        if not wanted.any():
-            break
-    return Predictions(tokens, exit_layers, exit_layers, probabilities if scored else None)
+class _Finish:
+    """The last layer, for a stretch of the canvas at a time: keys and values are made once, if anybody is inside."""
+
+    def __init__(self, passage: Passage, last: CanvasLayer) -> None:
+        self.passage, self.last, self.attend = passage, last, None
+
+    def __call__(self, begin: int, end: int) -> Tensor:
+        """Return the states where positions from `begin` to `end` leave, `[batch, end - begin, width]`."""
+        states = self.passage.states[:, begin:end]
+        if self.passage.inside is None:
+            return self._moved(states)
+        inside = self.passage.inside[:, begin:end]
+        if not inside.any():
+            return states
+        inner = Inside(inside)
+        return inner.put(states, self._moved(inner.take(states)))
+
+    def _moved(self, queries: Tensor) -> Tensor:
+        if self.attend is None:
+            self.attend = self.last.over(self.passage.states, queries.shape[1])
+        return self.attend(queries)
 
 
-def advance(layer: CanvasLayer, hidden: Tensor, inside: Tensor) -> Tensor:
-    """Return `[batch, target_length, width]` states in which only those inside, `[batch, target_length]`, moved on."""
-    attend, counts = layer.over(hidden), inside.sum(-1)
-    most = int(counts.max())
-    if most == inside.shape[1]:
-        return torch.where(inside[..., None], attend(hidden), hidden)
-    # Each row's tokens inside, moved to its left end.
-    places = (~inside).long().argsort(dim=-1, stable=True)[:, :most, None]
-    moved = attend(hidden.gather(1, places.expand(-1, -1, hidden.shape[-1])))
-    hidden = hidden.clone()
-    hidden[inside] = moved[torch.arange(most, device=hidden.device) < counts[:, None]]
-    return hidden
+class TextEnds:
+    """Tells during hard exit that every row has its end, and nobody before it is inside: the rest would be cut off.
+
+    Reading the vocabulary behind every layer would cost what hard exit saves. It is read at the few positions alone
+    that like the end of text better than a handful of other words.
+    """
+
+    RIVALS = 256
+
+    def __init__(self, off_ramp: OffRamp, eos_token_id: int) -> None:
+        rivals = [word for word in range(min(self.RIVALS, len(off_ramp.weight))) if word != eos_token_id]
+        words = torch.tensor([eos_token_id, *rivals], device=off_ramp.weight.device)
+        self.off_ramp, self.eos_token_id = off_ramp, eos_token_id
+        self.weight, self.bias = off_ramp.weight[words], off_ramp.bias[words]
+        self.looked_at: Tensor | None = None
+        self.ends: Tensor | None = None
+
+    def __call__(self, hidden: Tensor, inside: Tensor) -> bool:
+        """Tell it of `[batch, canvas, width]` states, given which positions `[batch, canvas]` are inside."""
+        if not _on_cpu(hidden):
+            return False
+        if self.looked_at is None:
+            self.looked_at, self.ends = torch.zeros_like(inside), torch.zeros_like(inside)
+        # Nobody to the left of it is inside, nor is it itself.
+        fresh = (inside.cumsum(-1) == 0) & ~self.looked_at
+        self.looked_at |= fresh
+        if fresh.any():
+            states = hidden[fresh]
+            logits = F.linear(self.off_ramp.norm(states), self.weight, self.bias)
+            likely = logits[:, 0] >= logits.amax(-1)
+            if likely.any():
+                likely[likely.clone()] = self.off_ramp.best(states[likely]) == self.eos_token_id
+            self.ends[fresh] = likely
+        return bool(self.ends.any(-1).all())
 
 
 def lengths(tokens: Tensor, eos_token_id: int) -> Tensor:
     """Return each row's number of tokens up to and with its first end of text, or all that there are, `[batch]`."""
     ends = tokens == eos_token_id
     return torch.where(ends.any(-1), ends.int().argmax(-1) + 1, tokens.shape[1])
-
-
-def _has_ended(tokens: Tensor, eos_token_id: int) -> bool:
-    return bool((tokens == eos_token_id).any(-1).all())
 
 
 def _on_cpu(states: Tensor) -> bool:

@@ -17,8 +17,12 @@ from .packing import Linear
 # BART's learned positions start after two reserved rows.
 POSITION_OFFSET = 2
 
-# Keys and values of the canvas's own states, and of the source's.
-Memory = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
+# What is attended to: its keys and values, or for a few queries the states themselves.
+Remembered = tuple[Tensor, Tensor] | Tensor
+# That of the canvas's own states, and of the source's.
+Memory = tuple[Remembered, Remembered]
+# How many times the multiplications of keys and values those of `Attention.attend_unmade` may be: they are slower.
+WORTH = 0.75
 
 
 def additive_mask(attention_mask: Tensor, dtype: torch.dtype) -> Tensor:
@@ -72,15 +76,41 @@ class Attention(nn.Module):
         """Return the keys and values of `[batch, n, width]` states, each `[batch, heads, n, width / heads]`."""
         return self._split(self.k_proj(states)), self._split(self.v_proj(states))
 
-    def forward(self, queries: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+    def remember_for(self, states: Tensor, queries: int) -> Remembered:
+        """Return what that many queries had best attend to: the states themselves, if they are few, else as `remember`.
+
+        With L states of width d and h heads, keys and values take 2 L d² multiplications; leaving them unmade takes
+        2 d² + 2 (h - 1) L d for each query. Measured on CPUs, in float32.
+        """
+        length, width = states.shape[1:]
+        unmade = queries * (width + (self.heads - 1) * length)
+        if states.dtype == torch.float32 and states.device.type == "cpu" and unmade < WORTH * length * width:
+            return states
+        return self.remember(states)
+
+    def forward(self, queries: Tensor, memory: Remembered, mask: Tensor | None) -> Tensor:
         """Attend from `queries` `[batch, m, width]` to remembered states under an additive mask."""
-        attended = F.scaled_dot_product_attention(
-            self._split(self.q_proj(queries)),
-            *memory,
-            attn_mask=mask,
-            dropout_p=self.dropout if self.training else 0.0,
-        )
+        projected = self._split(self.q_proj(queries))
+        if isinstance(memory, Tensor):
+            attended = self._attend_unmade(projected, memory, mask)
+        else:
+            dropout = self.dropout if self.training else 0.0
+            attended = F.scaled_dot_product_attention(projected, *memory, attn_mask=mask, dropout_p=dropout)
         return self.out_proj(attended.transpose(1, 2).flatten(2))
+
+    def _attend_unmade(self, queries: Tensor, states: Tensor, mask: Tensor | None) -> Tensor:
+        """Attend to `[batch, n, width]` states whose keys and values are not made: the queries meet them half-way.
+
+        q · (W s) is (Wᵀ q) · s, and the mean of values is the value of the mean. What the keys' bias adds is the same
+        for all states, which a softmax does not see.
+        """
+        keys, values = (part.weight.unflatten(0, (self.heads, -1)) for part in (self.k_proj, self.v_proj))
+        heads_queries = queries.shape[1:3]
+        queries = (queries * queries.shape[-1] ** -0.5) @ keys
+        scores = (queries.flatten(1, 2) @ states.transpose(1, 2)).unflatten(1, heads_queries)
+        weights = (scores if mask is None else scores + mask).softmax(-1)
+        mean = (weights.flatten(1, 2) @ states).unflatten(1, heads_queries)
+        return mean @ values.transpose(1, 2) + self.v_proj.bias.unflatten(0, (self.heads, 1, -1))
 
 
 class TransformerLayer(GradientCheckpointingLayer):
@@ -143,9 +173,11 @@ class DecoderLayer(TransformerLayer):
         self.encoder_attn = Attention(config.d_model, config.decoder_attention_heads, config.attention_dropout)
         self.encoder_attn_layer_norm = nn.LayerNorm(config.d_model)
 
-    def remember(self, hidden: Tensor, encoder_states: Tensor) -> Memory:
-        """Return the keys and values of the canvas's states and of the source's."""
-        return self.remember_self(hidden), self.encoder_attn.remember(encoder_states)
+    def remember(self, hidden: Tensor, encoder_states: Tensor, queries: int | None) -> Memory:
+        """Return the canvas's keys and values, and what so many queries need of the source (None: those as well)."""
+        if queries is None:
+            return self.remember_self(hidden), self.encoder_attn.remember(encoder_states)
+        return self.remember_self(hidden), self.encoder_attn.remember_for(encoder_states, queries)
 
     def forward(
         self, queries: Tensor, memory: Memory, encoder_mask: Tensor | None, canvas_mask: Tensor | None = None
@@ -213,9 +245,13 @@ class CanvasLayer:
         """Map `[batch, target_length, width]` states to the next layer's."""
         return self.over(hidden)(hidden)
 
-    def over(self, hidden: Tensor) -> Callable[[Tensor], Tensor]:
-        """Return a function from any of the states, `[batch, m, width]`, to the next layer's; all serve as keys."""
-        memory = self.layer.remember(hidden, self.encoder_states)
+    def over(self, hidden: Tensor, queries: int | None = None) -> Callable[[Tensor], Tensor]:
+        """Return a function from any of the states, `[batch, m, width]`, to the next layer's; all serve as keys.
+
+        Args:
+            queries: about how many of a row's states it will be asked for, where that depends on the texts.
+        """
+        memory = self.layer.remember(hidden, self.encoder_states, queries)
         return lambda queries: self.layer(queries, memory, self.encoder_mask, self.canvas_mask)
 
 

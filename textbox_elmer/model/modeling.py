@@ -1,5 +1,6 @@
 """ELMER as a Hugging Face model: loading and saving, training losses, and decoding."""
 
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
@@ -14,15 +15,16 @@ from .aligned_loss import AlignedLoss
 from .alignment import ALIGNMENTS
 from .canvas import IGNORED, Canvases, ignore_padding, lay_canvas
 from .configuration import ElmerConfig
+from .criteria import Criterion, ExitClassifier, likelihood, similarity
 from .dag import NO_VERTEX
 from .decoding import NO_LAYER, pack_left
 from .emissions import EmissionHead
-from .exits import entropy, leave_at, leave_last, leave_soft, leave_when_confident
+from .exits import Passage, leave_at, leave_last, leave_soft, leave_when_sure
 from .finite import check_numbers
 from .generation_options import GenerationOptions
 from .glancing import Glance
-from .inference import predict_last, predict_soft, predict_when_confident
-from .layers import Decoder, Encoder, additive_mask
+from .inference import TextEnds, predict
+from .layers import CanvasLayer, Decoder, Encoder, additive_mask
 from .links import Links
 from .loss_head import LossHead
 from .off_ramp import EXCLUDED, OffRamp
@@ -31,7 +33,7 @@ from .packing import Linear
 from .pointer import Pointer
 from .preparation import Preparation
 from .reading import Canvas as ReadCanvas
-from .reading import CanvasHead, read_last, read_soft, read_when_confident
+from .reading import CanvasHead, read_whole
 from .source import Source
 from .writing import Writing, write_by_beam, write_in_order, write_path, write_predictions, write_without_blanks
 
@@ -83,6 +85,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         self.concat_head = ConcatHead(config.d_model)
         self.links = Links(config) if config.alignment == "dag" else None
         self.pointer = Pointer(config) if config.copy_source else None
+        self.exit_classifier = ExitClassifier(config) if config.exit_criterion == "classifier" else None
         self._preparation: Preparation | None = None
         self.register_buffer("final_logits_bias", torch.zeros(1, config.vocab_size))
         self.post_init()
@@ -92,6 +95,9 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             init.copy_(module.weight, torch.eye(module.out_features, module.in_features))
         elif isinstance(module, Links):
             init.copy_(module.decay, module.first_decay())
+        elif isinstance(module, ExitClassifier):
+            init.zeros_(module.weight)
+            init.zeros_(module.bias)
         elif module is self:
             init.zeros_(self.final_logits_bias)
         else:
@@ -293,7 +299,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             each position's normalised state where it left, and the layer where it did. `objective` gets the exits
             before the last.
         """
-        decoder, exit_mode, last = self.model.decoder, self.config.exit_mode, self.config.decoder_layers - 1
+        decoder, last = self.model.decoder, self.config.decoder_layers - 1
         layers = decoder.over_source(source.states, source.mask, canvas.mask(source.states.dtype))
         hidden = self._embed_canvas(source, canvas, labels, shown)
         exit_layers = canvas.exit_layers
@@ -301,27 +307,43 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             if exit_layers.min() < 0 or exit_layers.max() > last:
                 raise ValueError(f"exit_layers must lie between 0 and {last}, the decoder's last layer.")
             return decoder.layer_norm(leave_at(layers, hidden, exit_layers)), exit_layers
-        if exit_mode == "hard":
+        read = partial(self._predict, source=source) if objective is None else objective.predict
+        # Which token is a position's own is known without looking only where each writes its own.
+        embed = partial(self._embed_prediction, labels=labels if self.config.alignment == "position" else None)
+        head = CanvasHead(OffRamp(self.lm_head.weight, self._bias(), norm=decoder.layer_norm), source.pointer)
+        passage = self._leave(self.config, layers, hidden, head, lambda hidden: read(decoder.layer_norm(hidden)), embed)
+        return decoder.layer_norm(passage.finish(layers[-1])), passage.exit_layers
 
-            def uncertainty(hidden: Tensor) -> Tensor:
-                return entropy(self._logits(decoder.layer_norm(hidden), source))
+    def _leave(
+        self,
+        options: "ElmerConfig | GenerationOptions",
+        layers: Sequence[CanvasLayer],
+        hidden: Tensor,
+        head: CanvasHead,
+        read: Callable[[Tensor], Tensor],
+        embed: Callable[[Tensor], Tensor],
+        suffices: Callable[[Tensor, Tensor], bool] | None = None,
+    ) -> Passage:
+        """Take a canvas through all layers but the last, under the exit rule of these options.
 
-            states, exit_layers = leave_when_confident(layers, hidden, uncertainty, self.config.exit_threshold)
-            return decoder.layer_norm(states), exit_layers
-        if exit_mode == "soft":
-            guess = partial(self._predict, source=source) if objective is None else objective.predict
-            # Which token is a position's own is known without looking only where each writes its own.
-            gold = labels if self.config.alignment == "position" else None
-            states = leave_soft(
-                layers,
-                hidden,
-                lambda hidden: guess(decoder.layer_norm(hidden)),
-                partial(self._embed_prediction, labels=gold),
-                self.concat_head,
-            )
-        else:
-            states = leave_last(layers, hidden)
-        return decoder.layer_norm(states), torch.full_like(canvas.ids, last)
+        Args:
+            head: tells entropies.
+            read: predicts, and `embed` embeds, what soft exit hands on.
+            suffices: see `leave_when_sure`.
+        """
+        if options.exit_mode == "soft":
+            return leave_soft(layers, hidden, read, embed, self.concat_head)
+        if options.exit_mode == "hard":
+            return leave_when_sure(layers, hidden, self._criterion(options, head), suffices)
+        return leave_last(layers, hidden)
+
+    def _criterion(self, options: "ElmerConfig | GenerationOptions", head: CanvasHead) -> Criterion:
+        norm, threshold = self.model.decoder.layer_norm, options.exit_threshold
+        if options.exit_criterion == "saturation":
+            return lambda step: similarity(step, norm) >= threshold
+        if options.exit_criterion == "classifier":
+            return lambda step: likelihood(step, norm, self.exit_classifier) >= threshold
+        return lambda step: head.are_sure(step.after, step.real, threshold)
 
     def _embed_canvas(self, source: Source, canvas: Canvases, labels: Tensor | None, shown: Glance | None) -> Tensor:
         ids, added = canvas.ids, None
@@ -394,7 +416,8 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             collapse_repeats: drop every token that equals its left neighbour, the usual fault of parallel decoding.
             options:
                 exit_mode: `"soft"`, `"hard"` or `"last"`, by default the configuration's.
-                exit_threshold: entropy in nats for `"hard"`, by default the configuration's.
+                exit_criterion, exit_threshold: what `"hard"` is sure by and when (see `ElmerConfig`), by default the
+                    configuration's; another criterion than its own has its usual threshold.
                 decoding: how a graph is walked: `"lookahead"` (the default: the transition and the word where it leads
                 that are likeliest together), `"greedy"` (the likeliest transition), `"viterbi"` (the walk with the
                 largest mean log-probability a vertex) or `"beam"` (the text whose paths are likeliest together).
@@ -446,19 +469,16 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         source, config = self._read_source(input_ids, attention_mask), self.config
         canvas = self._inference_canvas(source, options.max_length)
         off_ramp = self._off_ramp()
+        head = CanvasHead(off_ramp, source.pointer)
         if config.alignment == "position" and source.pointer is None:
             layers = self.model.decoder.over_source(source.states, source.mask)
             hidden, embed = self._embed_canvas(source, canvas, None, None), self.model.shared
-            run = (layers, hidden, off_ramp, config.eos_token_id, options.scored)
-            if options.exit_mode == "soft":
-                found = predict_soft(*run, embed, self.concat_head)
-            elif options.exit_mode == "hard":
-                found = predict_when_confident(*run, options.exit_threshold)
-            else:
-                found = predict_last(*run)
+            best = partial(off_ramp.best, with_bias=False)
+            ends = TextEnds(off_ramp, config.eos_token_id) if options.exit_mode == "hard" else None
+            passage = self._leave(options, layers, hidden, head, best, embed, ends)
+            found = predict(passage, layers[-1], off_ramp, config.eos_token_id, options.scored)
             return write_predictions(found, config.eos_token_id, collapse_repeats)
-        head = CanvasHead(off_ramp, source.pointer)
-        read, transitions = self._read(source, canvas, head, options.exit_mode, options.exit_threshold)
+        read, transitions = self._read(source, canvas, head, options)
         if config.alignment == "position":
             return write_in_order(read, config.eos_token_id, collapse_repeats)
         if config.alignment == "ctc":
@@ -490,23 +510,19 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         ramp = off_ramp(self.lm_head.weight, self._bias(), norm=self.model.decoder.layer_norm)
         head = CanvasHead(ramp, source.pointer)
         canvas = self._inference_canvas(source, max_length)
-        return self._read(source, canvas, head, self.config.exit_mode, self.config.exit_threshold)
+        return self._read(source, canvas, head, self.config)
 
     def _inference_canvas(self, source: Source, max_length: int) -> Canvases:
         positions = self.config.canvas_positions(max_length)
         return Canvases(self._canvas(source.states.shape[0], positions), None, None)
 
     def _read(
-        self, source: Source, canvas: Canvases, head: CanvasHead, exit_mode: str, exit_threshold: float
+        self, source: Source, canvas: Canvases, head: CanvasHead, options: "ElmerConfig | GenerationOptions"
     ) -> tuple[ReadCanvas, Tensor | None]:
         layers = self.model.decoder.over_source(source.states, source.mask)
         hidden = self._embed_canvas(source, canvas, None, None)
-        if exit_mode == "soft":
-            read = read_soft(layers, hidden, head, self.model.shared, self.concat_head)
-        elif exit_mode == "hard":
-            read = read_when_confident(layers, hidden, head, exit_threshold)
-        else:
-            read = read_last(layers, hidden, head)
+        passage = self._leave(options, layers, hidden, head, head.best, self.model.shared)
+        read = read_whole(passage, layers[-1], head)
         if self.links is None:
             return read, None
         return read, self._transitions(head.off_ramp.norm(read.states), canvas.lengths)

@@ -95,25 +95,16 @@ class OffRamp:
         entropies = (log_total - moment / total).clamp(min=0) if with_entropies else torch.full_like(total, torch.nan)
         return Reading(tokens, 1 / total, entropies, log_total)
 
-    def read_confident(self, states: Tensor, entropy: float, scored: bool) -> tuple[Tensor, Reading]:
-        """Return which states' predictions have an entropy below this one (nats), `[n]`, and a reading of those alone.
-
-        Unless `scored`, all but the reading's tokens may be missing (NaN).
-        """
+    def are_sure(self, states: Tensor, entropy: float) -> Tensor:
+        """Return which predictions of `[n, width]` states have an entropy below this one (nats), `[n]`."""
         states = self.norm(states)
         if not self._screens(states, with_bias=True):
-            reading = self._read(states)
-            confident = reading.entropies < entropy
-            return confident, Reading(*(part[confident] for part in reading))
-        tokens, confident, unsure = self.screen.judge(states, entropy)
-        open_ = ~(confident | unsure)
+            return self._read(states).entropies < entropy
+        sure, unsure = self.screen.judge(states, entropy)
+        open_ = ~(sure | unsure)
         if open_.any():
-            confident[open_] = self._read(states[open_]).entropies < entropy
-        if scored:
-            return confident, self._read(states[confident], with_entropies=False)
-        tokens = tokens[confident]
-        unknown = torch.full_like(tokens, torch.nan, dtype=torch.float)
-        return confident, Reading(tokens, unknown, unknown, unknown)
+            sure[open_] = self._read(states[open_]).entropies < entropy
+        return sure
 
     def top(self, states: Tensor, count: int) -> Tensor:
         """Return the `count` likeliest tokens of each state `[..., width]`, the likeliest first, `[..., count]`."""

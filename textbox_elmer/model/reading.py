@@ -1,15 +1,14 @@
-"""What a whole canvas would write: the exits at inference for graphs, blanks and copying, where every position counts.
+"""What a whole canvas would write, read at inference for graphs, blanks and copying, where every position counts.
 
-`inference` has the exits of plain parallel decoding, which stop where the texts end.
+`inference` reads plain parallel decoding, which stops where the texts end.
 """
 
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .inference import advance, settled
+from .exits import Passage
 from .layers import CanvasLayer
 from .off_ramp import OffRamp
 from .pointer import Mixture, SourcePointer
@@ -48,6 +47,14 @@ class CanvasHead:
             return self.off_ramp.best(hidden)
         return self.read(hidden).tokens
 
+    def are_sure(self, hidden: Tensor, real: Tensor, entropy: float) -> Tensor:
+        """Return which of the states `[batch, m, width]` that are `real` have a lower entropy (nats), `[batch, m]`."""
+        if self.pointer is not None:
+            return self.read(hidden, with_entropies=True).entropies < entropy
+        sure = torch.zeros_like(real)
+        sure[real] = self.off_ramp.are_sure(hidden[real], entropy)
+        return sure
+
     def read(self, hidden: Tensor, with_entropies: bool = False) -> Words:
         """Return the likeliest word of each state `[batch, m, width]` and how likely it is."""
         shape = hidden.shape[:2]
@@ -81,60 +88,8 @@ class Canvas(NamedTuple):
     settled_layers: Tensor
 
 
-def read_last(layers: Sequence[CanvasLayer], hidden: Tensor, head: CanvasHead) -> Canvas:
-    """All leave at the last layer."""
-    for layer in layers:
-        hidden = layer(hidden)
-    words = head.read(hidden)
-    last = torch.full_like(words.tokens, len(layers) - 1)
-    return Canvas(words, hidden, last, last)
-
-
-def read_soft(
-    layers: Sequence[CanvasLayer],
-    hidden: Tensor,
-    head: CanvasHead,
-    embed: Callable[[Tensor], Tensor],
-    concat_head: Callable[[Tensor], Tensor],
-) -> Canvas:
-    """Soft exit: every layer predicts all positions and hands its prediction to the next layer."""
-    predicted = []
-    for layer in layers[:-1]:
-        hidden = layer(hidden)
-        predicted.append(head.best(hidden))
-        hidden = concat_head(torch.cat([hidden, embed(predicted[-1])], dim=-1))
-    hidden = layers[-1](hidden)
-    words = head.read(hidden)
-    last = torch.full_like(words.tokens, len(layers) - 1)
-    return Canvas(words, hidden, last, settled(predicted, words.tokens))
-
-
-def read_when_confident(
-    layers: Sequence[CanvasLayer], hidden: Tensor, head: CanvasHead, exit_threshold: float
-) -> Canvas:
-    """Hard exit: a position leaves at the first layer where its word's distribution has an entropy below the threshold.
-
-    Its state is copied up; the last layer keeps those still inside.
-    """
-    last = len(layers) - 1
-    inside = torch.ones(hidden.shape[:2], dtype=torch.bool, device=hidden.device)
-    exit_layers = torch.full(inside.shape, last, device=hidden.device)
-    words = None
-    for index, layer in enumerate(layers):
-        hidden = advance(layer, hidden, inside)
-        # Those inside, moved to each row's left end, are read alone.
-        counts, most = inside.sum(-1), int(inside.sum(-1).max())
-        places = (~inside).long().argsort(dim=-1, stable=True)[:, :most]
-        inner = hidden.gather(1, places[..., None].expand(-1, -1, hidden.shape[-1]))
-        found = head.read(inner, with_entropies=True)
-        real = torch.arange(most, device=hidden.device) < counts[:, None]
-        whole = [part.new_zeros(inside.shape) for part in found] if words is None else words
-        for old, new in zip(whole, found, strict=True):
-            old[inside] = new[real]
-        words = Words(*whole)
-        leaving = inside & (words.entropies < exit_threshold) if index < last else inside
-        exit_layers[leaving] = index
-        inside = inside & ~leaving
-        if not inside.any():
-            break
-    return Canvas(words, hidden, exit_layers, exit_layers)
+def read_whole(passage: Passage, last: CanvasLayer, head: CanvasHead) -> Canvas:
+    """Finish a canvas and read all of it where it left, in one pass."""
+    states = passage.finish(last)
+    words = head.read(states)
+    return Canvas(words, states, passage.exit_layers, passage.settled_layers(words.tokens))

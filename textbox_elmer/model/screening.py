@@ -48,17 +48,16 @@ class Screen:
         """Return the likeliest word of each state `[n, width]`, `[n]`."""
         return torch.cat([self._settle(part, self._look(part)) for part in states.split(STATES_AT_A_TIME)])
 
-    def judge(self, states: Tensor, entropy: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Find the likeliest word of each state `[n, width]` and where its entropy lies, as far as the bounds tell.
+    def judge(self, states: Tensor, entropy: float) -> tuple[Tensor, Tensor]:
+        """Find where the entropy of each state's words lies, `[n, width]`, as far as the bounds tell.
 
         Returns:
-            the words, whether the entropy is surely below `entropy` (nats), and whether it surely is not, each `[n]`.
+            whether it is surely below `entropy` (nats), and whether it surely is not, each `[n]`.
         """
         parts = []
         for part in states.split(STATES_AT_A_TIME):
-            look = self._look(part)
-            least, most = look.entropy_bounds()
-            parts.append((self._settle(part, look), most < entropy, least >= entropy))
+            least, most = self._look(part).entropy_bounds()
+            parts.append((most < entropy, least >= entropy))
         return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
     def _look(self, states: Tensor) -> "Look":
