@@ -1,14 +1,19 @@
-"""Reading a checkpoint's weights, and saying in words what it lacks."""
+"""Reading a checkpoint's configuration and weights, and saying in words what it lacks."""
 
+import logging
 from collections.abc import Callable, Mapping
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from transformers import PreTrainedConfig, PreTrainedModel
+from torch import nn
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from .configuration import ElmerConfig
 from .finite import are_numbers
+from .sizes import check_counts
+
+logger = logging.getLogger(__name__)
 
 # Parts that a checkpoint may lack, and the field that asks for each.
 NEW_PARTS = {"links.": "alignment", "pointer.": "copy_source"}
@@ -16,10 +21,31 @@ NEW_PARTS = {"links.": "alignment", "pointer.": "copy_source"}
 ADDED = {"alignment": "position", "copy_source": False, "canvas_input": "mask"}
 
 
-def read_weights(
+def read_config(path: str, **arguments: Any) -> PreTrainedConfig:
+    """Return the configuration that a checkpoint came with.
+
+    Args:
+        path: a folder, or a name on the hub.
+        arguments: further ones of `from_pretrained`.
+
+    Raises:
+        ValueError: there is none, or it is damaged, in one sentence.
+    """
+    try:
+        check_counts(PreTrainedConfig.get_config_dict(path, **arguments)[0], f"the config.json of {path!r}")
+        # Said outright: unset, transformers asks on the terminal whether to run a checkpoint's own code.
+        return AutoConfig.from_pretrained(path, trust_remote_code=False, **arguments)
+    except Exception as error:  # each kind of model has its own ways to say that its configuration is none
+        raise ValueError(
+            f"No model configuration can be read from {path!r}: it is no folder with a valid config.json, and the hub "
+            f"offers or answers nothing by that name ({plain_reason(error)}). Give a local folder, or connect first."
+        ) from error
+
+
+def load_weights(
     load: Callable[..., Any], path: str, config: PreTrainedConfig | None, **arguments: Any
-) -> tuple[PreTrainedModel, Mapping[str, Any]]:
-    """Load a model in float32, whatever its checkpoint lacks.
+) -> PreTrainedModel:
+    """Load a model in float32 and see to it that its checkpoint has all of it, but for parts that are newly asked for.
 
     Args:
         load: `from_pretrained` of a model's class or of one of transformers' Auto classes, or what takes its arguments.
@@ -27,14 +53,11 @@ def read_weights(
         config: the model's configuration, by default the checkpoint's.
         arguments: further ones of `from_pretrained`.
 
-    Returns:
-        the model and the report that `weight_problems` reads.
-
     Raises:
-        ValueError: the weights are missing or damaged, in one sentence.
+        ValueError: weights are missing, misfitting, damaged or no numbers, in one sentence.
     """
     try:
-        return load(
+        model, report = load(
             path,
             config=config,
             dtype=torch.float32,
@@ -44,6 +67,11 @@ def read_weights(
         )
     except Exception as error:  # safetensors, torch and transformers each raise their own kinds for a damaged file
         raise ValueError(f"The weights in {path!r} cannot be read: {plain_reason(error)}") from error
+    _check_finite(path, model)
+    _check_complete(path, report, model)
+    for part in filter(_is_sinusoidal, model.modules()):
+        part.requires_grad_(False)  # which loading forgets
+    return model
 
 
 def check_taken_further(path: str, found: PreTrainedConfig, wanted: ElmerConfig, trains: bool) -> None:
@@ -76,7 +104,7 @@ def check_taken_further(path: str, found: PreTrainedConfig, wanted: ElmerConfig,
         raise ValueError(f"{path!r} was trained with normalize_before={had}, not {asked}: leave normalize_before out.")
 
 
-def check_finite(path: str, model: PreTrainedModel) -> None:
+def _check_finite(path: str, model: PreTrainedModel) -> None:
     """Raise a ValueError, in one sentence, if a loaded model has weights that are no numbers, or too large to use."""
     learnt = dict(model.named_parameters())
     for name, weight in model.state_dict().items():
@@ -92,32 +120,38 @@ def plain_reason(error: BaseException) -> str:
     return reason[:300] or type(error).__name__
 
 
-def new_weights(report: Mapping[str, Any], wanted: PreTrainedConfig) -> list[str]:
+def _check_complete(path: str, report: Mapping[str, Any], model: PreTrainedModel) -> None:
+    """Raise a ValueError if a loading report lists weights that are missing or have another shape."""
+    new = _new_weights(report, model.config)
+    # Positions told by sines are computed: PEGASUS's published checkpoints do without them.
+    sines = tuple(f"{name}." for name, part in model.named_modules() if _is_sinusoidal(part))
+    missing = sorted(name for name in report["missing_keys"] if not name.startswith(sines) and name not in new)
+    problems = [f"lacks {_few(missing)}"] if missing else []
+    if mismatched := sorted(report["mismatched_keys"]):
+        shapes = [f"{name} ({_shape(found)} there, {_shape(needed)} needed)" for name, found, needed in mismatched]
+        problems.append(f"has misfitting {_few(shapes)}")
+    if problems:
+        raise ValueError(f"The checkpoint {path!r} {' and '.join(problems)}: give one made by this kind of model.")
+    if new:
+        count = sum(model.get_parameter(name).numel() for name in new)
+        logger.info(
+            "New beside the checkpoint's weights, and to be learnt: %s (%s numbers).", _few(new, 16), f"{count:,}"
+        )
+    if unexpected := sorted(report["unexpected_keys"]):
+        logger.warning("The checkpoint %r also holds %s, which the model has no place for.", path, _few(unexpected))
+
+
+def _new_weights(report: Mapping[str, Any], wanted: PreTrainedConfig) -> list[str]:
     """Return the weights that a checkpoint lacks because they are newly asked for: they start at random."""
     asked = tuple(prefix for prefix, name in NEW_PARTS.items() if getattr(wanted, name, ADDED[name]) != ADDED[name])
     return sorted(name for name in report["missing_keys"] if asked and name.startswith(asked))
 
 
-def weight_problems(report: Mapping[str, Any]) -> str:
-    """Say which weights a checkpoint lacks or has in another shape, e.g. "lacks a, b and has misfitting c (…)".
-
-    Args:
-        report: what `read_weights` returns.
-
-    Returns:
-        the predicate of a sentence about the checkpoint, empty if nothing is wrong.
-    """
-    problems = []
-    if missing := sorted(report["missing_keys"]):
-        problems.append(f"lacks {few(missing)}")
-    if mismatched := sorted(report["mismatched_keys"]):
-        shapes = [f"{name} ({_shape(found)} there, {_shape(needed)} needed)" for name, found, needed in mismatched]
-        problems.append(f"has misfitting {few(shapes)}")
-    return " and ".join(problems)
+def _is_sinusoidal(part: nn.Module) -> bool:
+    return "Sinusoidal" in type(part).__name__
 
 
-def few(names: list[str], shown: int = 3) -> str:
-    """Return the first names in a list, and how many more there are."""
+def _few(names: list[str], shown: int = 3) -> str:
     rest = f" and {len(names) - shown} more" if len(names) > shown else ""
     return ", ".join(names[:shown]) + rest
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, initialization
+from transformers import PreTrainedConfig, PreTrainedModel, initialization
+
+from .configuration import ElmerConfig
 
 # Words in the names of fields that each make as many objects as they say.
 COUNTS = ("layer", "num_labels", "attention_types")
@@ -71,6 +73,65 @@ def check_fits(build: Callable[[], PreTrainedModel], trains: bool) -> None:
         raise ValueError(
             f"its {parameters:,} parameters take {needed / 1e9:,.0f} GB{gradients}, and this machine has "
             f"{memory / 1e9:,.1f} GB of memory"
+        )
+
+
+def check_lengths(
+    model_config: PreTrainedConfig,
+    sizes: Mapping[tuple[str, ...], str],
+    options: Any,
+    reserved: int = 0,
+    origin: Callable[[str], str] = lambda key: "",
+) -> None:
+    """Raise a ValueError if texts may get longer than a model has positions.
+
+    Args:
+        sizes: the model's fields that count positions, by the options whose sum they must hold; one that the model
+            lacks holds any.
+        options: `src_len` and `tgt_len`.
+        reserved: positions that no token can have.
+        origin: says, in the sentence, what set an option.
+    """
+    for keys, field in sizes.items():
+        positions = getattr(model_config, field, None)
+        if positions is None:
+            continue
+        positions -= reserved
+        if sum(options[key] for key in keys) > positions:
+            lengths = " and ".join(f"{key} is {options[key]}{origin(key)}" for key in keys)
+            together = " for both together" if len(keys) > 1 else ""
+            room = positions - sum(options[key] for key in keys[1:])
+            hint = f"give --{keys[0]}={room} or less" if room > 0 else "give less of either"
+            raise ValueError(f"{lengths}, but the model has {positions} positions{together} ({field}): {hint}.")
+
+
+def settle_canvas(
+    config: ElmerConfig, options: Any, pretrains: bool, origin: Callable[[str], str] = lambda key: ""
+) -> None:
+    """Make sure that an ELMER's canvas fits into its positions; that of a pre-training is cut to fit.
+
+    Args:
+        options: `tgt_len` and `label_smoothing`.
+        origin: says, in the sentence, what set an option.
+
+    Raises:
+        ValueError: it does not fit, or labels are smoothed where each token has no one position.
+    """
+    positions, scale = config.max_position_embeddings, config.canvas_scale
+    needed = config.canvas_positions(options["tgt_len"])
+    if pretrains:
+        config.canvas_length = min(config.canvas_length, int(positions / scale))
+    elif needed > positions and scale > 1:
+        raise ValueError(
+            f"tgt_len is {options['tgt_len']}{origin('tgt_len')} and canvas_scale {scale}, which makes a canvas of "
+            f"{needed} positions, but the model has {positions} (max_position_embeddings): give "
+            f"--tgt_len={int(positions / scale)} or less, or a smaller --canvas_scale."
+        )
+    plain = config.alignment == "position" and not config.copy_source
+    if options["label_smoothing"] and not plain:
+        raise ValueError(
+            f"label_smoothing is {options['label_smoothing']}{origin('label_smoothing')}, which is for "
+            "alignment=position without copy_source alone: give --label_smoothing=0."
         )
 
 

@@ -8,7 +8,7 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from textbox_elmer.cache import content_key
-from textbox_elmer.errors import UserError
+from textbox_elmer.errors import UserError, as_user_error
 from textbox_elmer.pretraining import PretrainingCollator
 from textbox_elmer.pretraining.corpus import (
     HeldOutTexts,
@@ -76,7 +76,7 @@ def prepare_pretraining(config: Config, spec: ModelSpec, processes: Processes) -
     else:
         tokenizer, train, valid = _from_files(config, spec, processes)
     model = build_model(config, spec, tokenizer)
-    try:
+    with as_user_error():
         collator = PretrainingCollator(
             tokenizer,
             config["seed"],
@@ -87,8 +87,6 @@ def prepare_pretraining(config: Config, spec: ModelSpec, processes: Processes) -
             canvas_scale=model.config.canvas_scale if spec.parallel else 1,
             exit_layers=model.config.decoder_layers if config["pretrain_task"] == "lplm" else None,
         )
-    except ValueError as error:
-        raise UserError(str(error)) from error
     return Pretraining(tokenizer, model, collator, train, valid if config["do_valid"] else None)
 
 

@@ -1,25 +1,16 @@
 """ELMER as a TextBox configuration asks for it: from sizes, or from a checkpoint, whichever host made that."""
 
-import logging
 from functools import partial
 from typing import Any
 
-from transformers import AutoConfig, PreTrainedConfig, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
-from textbox_elmer.errors import UserError
+from textbox_elmer.errors import UserError, as_user_error
+from textbox_elmer.hub import hub_arguments
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
-from textbox_elmer.model.loading import (
-    check_finite,
-    check_taken_further,
-    few,
-    new_weights,
-    read_weights,
-    weight_problems,
-)
-from textbox_elmer.model.sizes import check_counts, check_fits
+from textbox_elmer.model.loading import check_taken_further, load_weights, read_config
+from textbox_elmer.model.sizes import check_counts, check_fits, check_lengths, settle_canvas
 from textbox_elmer.terminal import reason_of
-
-logger = logging.getLogger(__name__)
 
 NAME = "ELMER"
 # Fields of a model's configuration that say what the file is, not what the model is like.
@@ -59,32 +50,10 @@ def elmer_config(config: Any, tokenizer: PreTrainedTokenizerBase) -> ElmerConfig
         raise
     except Exception as error:  # every layer has its own ways to say that its sizes are none
         raise UserError(f"{NAME} cannot be built from these sizes: {reason_of(error).removesuffix('.')}.") from error
-    for key in ("src_len", "tgt_len"):
-        if config[key] > model_config.max_position_embeddings:
-            positions = model_config.max_position_embeddings
-            raise UserError(
-                f"{key} is {config[key]}, but the model has {positions} positions (max_position_embeddings): give "
-                f"--{key}={positions} or less."
-            )
-    _check_canvas(config, model_config)
+    with as_user_error():
+        check_lengths(model_config, {(key,): "max_position_embeddings" for key in ("src_len", "tgt_len")}, config)
+        settle_canvas(model_config, config, config["pretrain_task"] is not None)
     return model_config
-
-
-def _check_canvas(config: Any, model_config: ElmerConfig) -> None:
-    positions, scale = model_config.max_position_embeddings, model_config.canvas_scale
-    most = int(positions / scale)
-    if config["pretrain_task"] is not None:
-        model_config.canvas_length = min(model_config.canvas_length, most)
-    elif config["tgt_len"] > most:
-        raise UserError(
-            f"tgt_len is {config['tgt_len']} and canvas_scale {scale}, but the model has {positions} positions "
-            f"(max_position_embeddings): give --tgt_len={most} or less, or a smaller --canvas_scale."
-        )
-    plain = model_config.alignment == "position" and not model_config.copy_source
-    if config["label_smoothing"] and not plain:
-        raise UserError(
-            "label_smoothing is for alignment=position without copy_source alone: give --label_smoothing=0."
-        )
 
 
 def build_elmer(config: Any, tokenizer: PreTrainedTokenizerBase) -> ElmerForConditionalGeneration:
@@ -115,29 +84,15 @@ def load_elmer(
         UserError: it is missing, damaged, has weights missing, misfitting or no numbers, or has learnt something else
             than it is asked for.
     """
-    try:
+    with as_user_error():
         if model_config is not None:
             check_taken_further(path, ElmerConfig.from_pretrained(path), model_config, trains)
-        model, report = read_weights(ElmerForConditionalGeneration.from_pretrained, path, model_config)
-        check_finite(path, model)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    new = new_weights(report, model.config)
-    missing = [name for name in report["missing_keys"] if name not in new]
-    if problems := weight_problems({**report, "missing_keys": missing}):
-        raise UserError(f"The checkpoint {path!r} {problems}: give one made by {NAME} or BART.")
-    if new:
-        logger.info("New beside the checkpoint's weights, and to be learnt: %s.", few(new, 16))
-    return model
+        return load_weights(ElmerForConditionalGeneration.from_pretrained, path, model_config)
 
 
 def _read_config(path: str, fields: dict[str, Any]) -> ElmerConfig:
-    try:
-        check_counts(PreTrainedConfig.get_config_dict(path)[0], f"the config.json of {path!r}")
-        # Said outright: unset, transformers asks on the terminal whether to run a checkpoint's own code.
-        kind = AutoConfig.from_pretrained(path, trust_remote_code=False).model_type
-    except Exception as error:  # each kind of model has its own ways to say that its configuration is none
-        raise UserError(f"No model configuration can be read from {path!r}: {reason_of(error)}") from error
+    with as_user_error():
+        kind = read_config(path, **hub_arguments(path)).model_type
     if kind not in ("elmer", "bart"):
         raise UserError(f"{path!r} holds a model of type {kind!r}, but --model={NAME} loads 'elmer' or 'bart'.")
     return ElmerConfig.from_pretrained(path, **fields)

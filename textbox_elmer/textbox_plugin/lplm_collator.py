@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from textbox_elmer.errors import UserError
+from textbox_elmer.errors import UserError, as_user_error
 from textbox_elmer.pretraining import PretrainingCollator
 from textbox_elmer.textbox_plugin.building import NAME, elmer_config
 
@@ -31,7 +31,7 @@ class LplmCollate:
         model = elmer_config(config, tokenizer)
         self.epoch = 0
         self.bos_token_id = tokenizer.bos_token_id
-        try:
+        with as_user_error():
             self.corrupt = PretrainingCollator(
                 tokenizer,
                 config["seed"],
@@ -41,8 +41,6 @@ class LplmCollate:
                 exit_layers=model.decoder_layers,
                 **{option: config[option] for option in OPTIONS if config[option] is not None},
             )
-        except ValueError as error:
-            raise UserError(str(error)) from error
 
     @classmethod
     def get_type(cls) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from textbox_elmer.errors import UserError
+from textbox_elmer.errors import as_user_error
 from textbox_elmer.text.vocabulary import learn_tokenizer
 from textbox_elmer.textbox_plugin.building import NAME
 
@@ -43,7 +43,5 @@ def learn_from_dataset(config: Any) -> PreTrainedTokenizerBase:
     if config["pretrain_task"] is None:
         for references in load_data(os.path.join(config["data_path"], "train.tgt")):
             texts += [references] if isinstance(references, str) else references
-    try:
+    with as_user_error():
         return learn_tokenizer(texts, config["vocab_size"])
-    except ValueError as error:
-        raise UserError(str(error)) from error

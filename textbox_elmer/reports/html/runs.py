@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from textbox_elmer.errors import UserError
+from textbox_elmer.errors import UserError, as_user_error
 from textbox_elmer.model.sizes import check_counts
 from textbox_elmer.reading import read_json, read_text
 from textbox_elmer.reports.html.curves import Curve, read_curves
@@ -109,10 +109,8 @@ def _read_config(path: Path) -> Config:
     """Read a run's configuration; somebody may have edited it, so that each value is checked again."""
     checkpoints.check_saved_config(path)
     values = {key: check_value(key, value, str(path)) for key, value in read_yaml(path).items()}
-    try:
+    with as_user_error():
         check_counts(values, str(path))
-    except ValueError as error:
-        raise UserError(str(error)) from error
     return Config(values)
 
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from torch import nn
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -16,18 +15,11 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from textbox_elmer.errors import UserError
+from textbox_elmer.errors import UserError, as_user_error
 from textbox_elmer.hub import hub_arguments
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
-from textbox_elmer.model.loading import (
-    check_finite,
-    check_taken_further,
-    few,
-    new_weights,
-    read_weights,
-    weight_problems,
-)
-from textbox_elmer.model.sizes import check_counts, check_fits
+from textbox_elmer.model.loading import check_taken_further, load_weights, read_config
+from textbox_elmer.model.sizes import check_counts, check_fits, check_lengths, settle_canvas
 from textbox_elmer.runtime.catalogue.find_model import ModelSpec
 from textbox_elmer.runtime.catalogue.formats import LANGUAGES
 from textbox_elmer.runtime.config import Config
@@ -152,23 +144,14 @@ def checkpoint_config(path: str) -> PreTrainedConfig:
     Raises:
         UserError: there is none, or it is damaged.
     """
-    try:
-        check_counts(PreTrainedConfig.get_config_dict(path, **hub_arguments(path))[0], f"the config.json of {path!r}")
-        # Said outright: unset, transformers asks on the terminal whether to run a checkpoint's own code.
-        return AutoConfig.from_pretrained(path, trust_remote_code=False, **hub_arguments(path))
-    except Exception as error:  # each kind of model has its own ways to say that its configuration is none
-        raise UserError(
-            f"No model configuration can be read from {path!r}: it is no folder with a valid config.json, and the hub "
-            f"offers or answers nothing by that name ({reason_of(error)}). Give a local folder, or connect first."
-        ) from error
+    with as_user_error():
+        return read_config(path, **hub_arguments(path))
 
 
 def _read_config(spec: ModelSpec, path: str, fields: Mapping[str, Any]) -> PreTrainedConfig:
     """Read a checkpoint's configuration and set `fields` in it."""
-    try:
+    with as_user_error():
         check_counts(fields, "the configuration")
-    except ValueError as error:
-        raise UserError(str(error)) from error
     found = checkpoint_config(path)
     accepted = (spec.model_type, "bart") if spec.parallel else (spec.model_type, *filter(None, [spec.half]))
     if found.model_type not in accepted:
@@ -230,15 +213,8 @@ def load_pretrained(
         ) from error
     load = pairs.from_halves if model_config.model_type == spec.half else model_class.from_pretrained
     trust = {} if spec.parallel else {"trust_remote_code": False}
-    try:
-        model, report = read_weights(load, path, model_config, **trust, **hub_arguments(path))
-        check_finite(path, model)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    _check_weights(path, report, model)
-    for part in filter(_is_sinusoidal, model.modules()):
-        part.requires_grad_(False)  # which loading forgets
-    return model
+    with as_user_error():
+        return load_weights(load, path, model_config, **trust, **hub_arguments(path))
 
 
 def _check_taken_further(path: str, wanted: PreTrainedConfig, trains: bool) -> None:
@@ -246,31 +222,8 @@ def _check_taken_further(path: str, wanted: PreTrainedConfig, trains: bool) -> N
         found = AutoConfig.from_pretrained(path, trust_remote_code=False, **hub_arguments(path))
     except (OSError, ValueError):  # the weights' folder needs no configuration beside --config_path's
         return
-    try:
+    with as_user_error():
         check_taken_further(path, found, wanted, trains)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-
-
-def _is_sinusoidal(part: nn.Module) -> bool:
-    return "Sinusoidal" in type(part).__name__
-
-
-def _check_weights(path: str, report: Mapping[str, Any], model: PreTrainedModel) -> None:
-    """Raise a UserError if a loading report lists weights that are missing or have another shape."""
-    # Positions told by sines are computed: PEGASUS's published checkpoints do without them.
-    sines = tuple(f"{name}." for name, part in model.named_modules() if _is_sinusoidal(part))
-    new = new_weights(report, model.config)
-    missing = [name for name in report["missing_keys"] if not name.startswith(sines) and name not in new]
-    if problems := weight_problems({**report, "missing_keys": missing}):
-        raise UserError(f"The checkpoint {path!r} {problems}: give one made by this kind of model.")
-    if new:
-        count = sum(model.get_parameter(name).numel() for name in new)
-        logger.info(
-            "New beside the checkpoint's weights, and to be learnt: %s (%s numbers).", few(new, 16), f"{count:,}"
-        )
-    if unexpected := sorted(report["unexpected_keys"]):
-        logger.warning("The checkpoint %r also holds %s, which the model has no place for.", path, few(unexpected))
 
 
 def _check_lengths(model_config: PreTrainedConfig, config: Config, spec: ModelSpec) -> None:
@@ -280,36 +233,12 @@ def _check_lengths(model_config: PreTrainedConfig, config: Config, spec: ModelSp
         sizes = {("src_len",): "max_encoder_position_embeddings", ("tgt_len",): "max_decoder_position_embeddings"}
     else:
         sizes = {(key,): "max_position_embeddings" for key in ("src_len", "tgt_len")}
-    if spec.parallel:
-        _check_canvas(model_config, config)
     holder = model_config.decoder if spec.half else model_config
-    for keys, field in sizes.items():
-        positions = getattr(holder, field, None)
-        if positions is None:
-            continue
-        positions -= spec.reserved_positions
-        if sum(config[key] for key in keys) > positions:
-            lengths = " and ".join(f"{key} is {config[key]} (set by {config.origin(key)})" for key in keys)
-            together = " for both together" if len(keys) > 1 else ""
-            room = positions - sum(config[key] for key in keys[1:])
-            hint = f"give --{keys[0]}={room} or less" if room > 0 else "give less of either"
-            raise UserError(f"{lengths}, but the model has {positions} positions{together} ({field}): {hint}.")
 
+    def origin(key: str) -> str:
+        return f" (set by {config.origin(key)})"
 
-def _check_canvas(model_config: ElmerConfig, config: Config) -> None:
-    needed, positions = model_config.canvas_positions(config["tgt_len"]), model_config.max_position_embeddings
-    if config.pretrains:  # where canvases that would not fit are cut to fit
-        model_config.canvas_length = min(model_config.canvas_length, int(positions / model_config.canvas_scale))
-    elif needed > positions and model_config.canvas_scale > 1:
-        raise UserError(
-            f"tgt_len is {config['tgt_len']} (set by {config.origin('tgt_len')}) and canvas_scale "
-            f"{model_config.canvas_scale}, which makes a canvas of {needed} positions, but the model has {positions} "
-            f"(max_position_embeddings): give --tgt_len={int(positions / model_config.canvas_scale)} or less, or a "
-            "smaller --canvas_scale."
-        )
-    plain = model_config.alignment == "position" and not model_config.copy_source
-    if config["label_smoothing"] and not plain:
-        raise UserError(
-            f"label_smoothing is {config['label_smoothing']} (set by {config.origin('label_smoothing')}), which is for "
-            "alignment=position without copy_source alone: give --label_smoothing=0."
-        )
+    with as_user_error():
+        if spec.parallel:
+            settle_canvas(model_config, config, config.pretrains, origin)
+        check_lengths(holder, sizes, config, spec.reserved_positions, origin)
