@@ -32,7 +32,7 @@ from textbox_elmer.runtime.catalogue.datasets import APIDOC, APIDOC_PROSE
 from textbox_elmer.runtime.catalogue.find_model import find_model
 from textbox_elmer.runtime.config import Config, parse_command_line, resolve_config
 from textbox_elmer.runtime.data import encode_split, load_split, load_tokenizer, train_tokenizer
-from textbox_elmer.runtime.experiment import fine_tuning_collator
+from textbox_elmer.runtime.data.collators import fine_tuning_collator
 from textbox_elmer.runtime.models.building import build_model
 from textbox_elmer.runtime.models.generation import generate_ids
 from textbox_elmer.runtime.pretraining_run import prepare_pretraining

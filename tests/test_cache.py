@@ -12,7 +12,7 @@ import pytest
 from transformers import PreTrainedTokenizerBase
 
 from textbox_elmer.cache import cached, content_key
-from textbox_elmer.runtime.data import Split, encode_split, load_tokenizer, train_tokenizer, training_texts
+from textbox_elmer.runtime.data import Split, encode_split, load_split, load_tokenizer, train_tokenizer, training_texts
 
 TOKENIZER = Path(__file__).parent / "fixtures" / "textbox" / "tokenizer"
 CONFIG = {"src_len": 12, "tgt_len": 8, "truncate": "tail"}
@@ -128,12 +128,13 @@ def test_a_cache_that_lost_a_file_is_made_again(tokenizer: PreTrainedTokenizerBa
 def test_a_damaged_tokenizer_is_trained_again(tmp_path: Path) -> None:
     (tmp_path / "train.src").write_text("the cat sat\n")
     (tmp_path / "train.tgt").write_text("the cat\n")
-    sound = train_tokenizer(training_texts(tmp_path), 300, tmp_path / "cache").backend_tokenizer.to_str()
+    texts = training_texts(load_split(tmp_path, "train"))
+    sound = train_tokenizer(texts, 300, tmp_path / "cache").backend_tokenizer.to_str()
     (path,) = tmp_path.glob("cache/*/tokenizer.json")
     path.write_text(path.read_text()[:100])
-    assert train_tokenizer(training_texts(tmp_path), 300, tmp_path / "cache").backend_tokenizer.to_str() == sound
+    assert train_tokenizer(texts, 300, tmp_path / "cache").backend_tokenizer.to_str() == sound
     path.unlink()
-    assert train_tokenizer(training_texts(tmp_path), 300, tmp_path / "cache").backend_tokenizer.to_str() == sound
+    assert train_tokenizer(texts, 300, tmp_path / "cache").backend_tokenizer.to_str() == sound
 
 
 def save(made: str, folder: Path) -> None:

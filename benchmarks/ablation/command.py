@@ -21,8 +21,14 @@ from textbox_elmer.files import write_atomically
 from textbox_elmer.runtime.catalogue.distilled import RECORD
 from textbox_elmer.runtime.catalogue.find_model import find_model
 from textbox_elmer.runtime.config import Config, resolve_config
-from textbox_elmer.runtime.data import find_dataset, load_split, load_tokenizer, train_tokenizer, training_texts
-from textbox_elmer.runtime.experiment import fine_tuning_collator
+from textbox_elmer.runtime.data import (
+    find_dataset,
+    fine_tuning_collator,
+    load_split,
+    load_tokenizer,
+    train_tokenizer,
+    training_texts,
+)
 from textbox_elmer.runtime.models.building import build_model
 from textbox_elmer.runtime.models.special_ids import special_ids
 from textbox_elmer.runtime.runs.logs import log_to_console
@@ -87,7 +93,7 @@ class Bench:
         self.out.mkdir(parents=True, exist_ok=True)
         self._check_settings()
         if not (self.out / "tokenizer").exists():
-            tokenizer = train_tokenizer(training_texts(self.origin), VOCABULARY)
+            tokenizer = train_tokenizer(training_texts(self.splits["train"]), VOCABULARY)
             tokenizer.save_pretrained(self.out / "tokenizer")
         self.tokenizer = load_tokenizer(str(self.out / "tokenizer"))
 

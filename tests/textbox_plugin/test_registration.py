@@ -16,7 +16,7 @@ from tests.conftest import TINY_BART
 from textbox_elmer import ElmerForConditionalGeneration
 from textbox_elmer.errors import UserError
 from textbox_elmer.pretraining import PretrainingCollator
-from textbox_elmer.runtime.data import train_tokenizer, training_texts
+from textbox_elmer.runtime.data import load_split, train_tokenizer, training_texts
 from textbox_elmer.termination import Terminated, listening
 from textbox_elmer.textbox_plugin import register
 
@@ -94,7 +94,7 @@ def test_what_the_checkout_finds(registered: Path) -> None:
 
 
 def test_the_tokenizer_is_the_embedded_hosts(tokenizer: Any, workplace: Path) -> None:
-    ours = train_tokenizer(training_texts(workplace / "dataset" / "toy"), 300)
+    ours = train_tokenizer(training_texts(load_split(workplace / "dataset" / "toy", "train")), 300)
     assert tokenizer.get_vocab() == ours.get_vocab()
     assert tokenizer("alpha beta")["input_ids"] == ours("alpha beta")["input_ids"]
     assert tokenizer.padding_side == "right"

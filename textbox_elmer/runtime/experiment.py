@@ -20,27 +20,23 @@ from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.catalogue.find_model import ModelSpec, find_model
 from textbox_elmer.runtime.config import Config, format_config
 from textbox_elmer.runtime.data import (
-    CanvasCollator,
-    CausalCollator,
-    Seq2SeqCollator,
     Split,
-    encode_split,
     find_dataset,
+    fine_tuning_collator,
     load_split,
     quick_test_limit,
     training_texts,
 )
 from textbox_elmer.runtime.metrics import check_metrics, metric_names
-from textbox_elmer.runtime.models.building import build_model
 from textbox_elmer.runtime.models.generation import canvas_positions, generate_ids
-from textbox_elmer.runtime.models.special_ids import check_languages, special_ids
-from textbox_elmer.runtime.models.tokenizers import build_tokenizer
+from textbox_elmer.runtime.models.special_ids import check_languages
 from textbox_elmer.runtime.pretraining_run import check_pretraining, prepare_pretraining
 from textbox_elmer.runtime.runs.curves import Curves
 from textbox_elmer.runtime.runs.folder import run_folder
 from textbox_elmer.runtime.runs.logs import log_to_console, log_to_file
 from textbox_elmer.runtime.runs.results import library_versions, save_results, show_results, source_commit
 from textbox_elmer.runtime.runs.summary import summarize
+from textbox_elmer.runtime.trained import assemble
 from textbox_elmer.runtime.training import HostTrainer, checkpoints
 from textbox_elmer.runtime.training.corpus_trainer import PretrainingTrainer
 from textbox_elmer.runtime.training.optimizers import optimizer_and_arguments
@@ -48,6 +44,7 @@ from textbox_elmer.runtime.training.processes import Processes
 from textbox_elmer.runtime.training.resuming import check_resumable
 from textbox_elmer.runtime.training.schedule import check_schedule
 from textbox_elmer.runtime.training.selection import check_selection
+from textbox_elmer.terminal import reason_of
 from textbox_elmer.termination import deferred, saying
 
 logger = logging.getLogger(__name__)
@@ -190,22 +187,17 @@ def _fine_tuning(config: Config, spec: ModelSpec, processes: Processes) -> Job:
     }
     limit = quick_test_limit(config["quick_test"])
     texts = {name: load_split(folder, name, limit) for name, needed in wanted.items() if needed}
+
+    def sample() -> list[str]:
+        whole = texts.get("train") if limit is None else None
+        return training_texts(whole or load_split(folder, "train"))
+
     with processes.main_first():  # the others find its work in the cache
-        tokenizer = build_tokenizer(config, spec, lambda: training_texts(folder))
-        model = build_model(config, spec, tokenizer)
-        special = special_ids(spec, tokenizer, config)
-        frames = special.source, special.target
-        ids = {name: encode_split(split, tokenizer, config, frames=frames) for name, split in texts.items()}
-    _try_generation(model, spec, config, next(iter(ids.values())))
-    collator = fine_tuning_collator(config, spec, tokenizer)
-    return Job(tokenizer, model, collator, ids.get("train"), ids.get("valid"), ids.get("test"), texts)
-
-
-def fine_tuning_collator(config: Config, spec: ModelSpec, tokenizer: PreTrainedTokenizerBase) -> Callable:
-    """Return what makes batches of a dataset's ids for a model."""
-    if spec.parallel:
-        return CanvasCollator(tokenizer.pad_token_id, tokenizer.bos_token_id, canvas_length=config["tgt_len"])
-    return (CausalCollator if spec.causal else Seq2SeqCollator)(tokenizer.pad_token_id)
+        made = assemble(config, sample)
+        ids = {name: made.encode(split) for name, split in texts.items()}
+    _try_generation(made.model, spec, config, next(iter(ids.values())))
+    collator = fine_tuning_collator(config, spec, made.tokenizer)
+    return Job(made.tokenizer, made.model, collator, ids.get("train"), ids.get("valid"), ids.get("test"), texts)
 
 
 def _try_generation(model: PreTrainedModel, spec: ModelSpec, config: Config, ids: Dataset) -> None:
@@ -214,10 +206,9 @@ def _try_generation(model: PreTrainedModel, spec: ModelSpec, config: Config, ids
     try:
         generate_ids(model.eval(), spec, config, input_ids, torch.ones_like(input_ids))
     except (RuntimeError, LookupError, ArithmeticError, AttributeError, AssertionError) as error:
-        reason = " ".join(str(error).split())[:300]
         raise UserError(
-            f"{spec.name} cannot write a text by these sizes and generation_kwargs ({type(error).__name__}: {reason}): "
-            "give others."
+            f"{spec.name} cannot write a text by these sizes and generation_kwargs ({type(error).__name__}: "
+            f"{reason_of(error)}): give others."
         ) from error
 
 

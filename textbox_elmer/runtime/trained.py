@@ -1,8 +1,8 @@
-"""A trained model ready to write: a run's, loaded as it was trained, or any other checkpoint's."""
+"""A model with all that its texts' ids depend on: to be trained, or ready to write as it was trained."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from textbox_elmer.runtime.catalogue.find_model import ModelSpec, find_model
 from textbox_elmer.runtime.config import Config, resolve_config
-from textbox_elmer.runtime.data import Split, TextEncoder, encode_split, fingerprint
+from textbox_elmer.runtime.data import Split, TextEncoder, encode_split, fine_tuning_collator, fingerprint
 from textbox_elmer.runtime.data.collators import prompts
-from textbox_elmer.runtime.experiment import fine_tuning_collator
 from textbox_elmer.runtime.models.building import build_model
 from textbox_elmer.runtime.models.generation import Generated, generate_ids, prepared
 from textbox_elmer.runtime.models.special_ids import SpecialIds, special_ids
@@ -32,7 +31,7 @@ ABOUT_FILES = ("_name_or_path", "transformers_version")
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model on its device, with all that its texts' ids depend on."""
+    """A model, trained or to be trained, with all that its texts' ids depend on."""
 
     spec: ModelSpec
     config: Config
@@ -119,10 +118,24 @@ def load_trained(config: Config) -> TrainedModel:
     Raises:
         UserError: a checkpoint that is missing, damaged, of another kind, or that the lengths do not fit.
     """
-    spec = find_model(config.model)
-    tokenizer = build_tokenizer(config, spec, list)  # the checkpoint's: there is no text to learn one from
-    model = build_model(config, spec, tokenizer).eval()
+    trained = assemble(config, list)  # the tokenizer is the checkpoint's: there is no text to learn one from
+    trained.model.eval()
     if config["use_gpu"] and torch.accelerator.is_available():
-        model.to(torch.accelerator.current_accelerator())
-    prepared(model, spec)  # for good: it only writes
+        trained.model.to(torch.accelerator.current_accelerator())
+    prepared(trained.model, trained.spec)  # for good: it only writes
+    return trained
+
+
+def assemble(config: Config, sample: Callable[[], list[str]]) -> TrainedModel:
+    """Load, or build, the tokenizer and the model that a configuration asks for.
+
+    Args:
+        sample: the texts that a new tokenizer is learnt from.
+
+    Raises:
+        UserError: as `build_tokenizer` and `build_model`.
+    """
+    spec = find_model(config.model)
+    tokenizer = build_tokenizer(config, spec, sample)
+    model = build_model(config, spec, tokenizer)
     return TrainedModel(spec, config, tokenizer, special_ids(spec, tokenizer, config), model)

@@ -8,7 +8,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.data import Split, encode_split, load_tokenizer, train_tokenizer, training_texts
+from textbox_elmer.runtime.data import Split, encode_split, load_split, load_tokenizer, train_tokenizer, training_texts
 
 TOKENIZER = Path(__file__).parents[2] / "fixtures" / "textbox" / "tokenizer"
 
@@ -20,8 +20,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def texts_of(folder: Path) -> list[str]:
+    return training_texts(load_split(folder, "train"))
+
+
 def test_trained_tokenizer(folder: Path, tmp_path: Path) -> None:
-    tokenizer = train_tokenizer(training_texts(folder), 300, tmp_path / "cache")
+    tokenizer = train_tokenizer(texts_of(folder), 300, tmp_path / "cache")
     tokens = [tokenizer.convert_ids_to_tokens(i) for i in range(5)]
     assert tokens == ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     assert (tokenizer.bos_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id) == (0, 1, 2)
@@ -40,7 +44,10 @@ def test_trained_tokenizer(folder: Path, tmp_path: Path) -> None:
 
 def test_trained_tokenizer_treats_blanks_as_barts(folder: Path, tmp_path: Path) -> None:
     """The same pieces come out of a blank before a word or a mask as from TextBox's BART tokenizer."""
-    trained, bart = train_tokenizer(training_texts(folder), 300, tmp_path / "cache"), load_tokenizer(str(TOKENIZER))
+    trained, bart = (
+        train_tokenizer(texts_of(folder), 300, tmp_path / "cache"),
+        load_tokenizer(str(TOKENIZER)),
+    )
     for text in ("cat", " cat", "a <mask> b", "a<mask>b", "a  <mask>", "x\ny", "don't", "<s> in text", ""):
         pieces, expected = [t.tokenize(text, add_special_tokens=True) for t in (trained, bart)]
         assert "".join(pieces) == "".join(expected), text
@@ -50,7 +57,7 @@ def test_trained_tokenizer_treats_blanks_as_barts(folder: Path, tmp_path: Path) 
 def test_trained_tokenizer_comes_back_beside_a_models_configuration(
     folder: Path, tmp_path: Path, model_type: str
 ) -> None:
-    trained = train_tokenizer(training_texts(folder), 300, tmp_path / "cache")
+    trained = train_tokenizer(texts_of(folder), 300, tmp_path / "cache")
     trained.save_pretrained(tmp_path / "model")
     (tmp_path / "model" / "config.json").write_text(json.dumps({"model_type": model_type}))
     again = load_tokenizer(str(tmp_path / "model"))
@@ -61,29 +68,29 @@ def test_trained_tokenizer_comes_back_beside_a_models_configuration(
 def test_a_tiny_corpus_is_enough(tmp_path: Path) -> None:
     (tmp_path / "train.src").write_text("a\n")
     (tmp_path / "train.tgt").write_text("'\\ud83d\\ude00 \\ud800'\n")
-    tokenizer = train_tokenizer(training_texts(tmp_path), 30000, tmp_path / "cache")
+    tokenizer = train_tokenizer(texts_of(tmp_path), 30000, tmp_path / "cache")
     assert 261 <= len(tokenizer) < 300
     assert tokenizer.decode(tokenizer("é 你")["input_ids"], skip_special_tokens=True) == "é 你"
 
 
 def test_training_is_deterministic_and_cached(folder: Path, tmp_path: Path) -> None:
-    first = train_tokenizer(training_texts(folder), 290, tmp_path / "one").backend_tokenizer.to_str()
-    assert train_tokenizer(training_texts(folder), 290, tmp_path / "two").backend_tokenizer.to_str() == first
-    assert train_tokenizer(training_texts(folder), 290, tmp_path / "one").backend_tokenizer.to_str() == first
+    first = train_tokenizer(texts_of(folder), 290, tmp_path / "one").backend_tokenizer.to_str()
+    assert train_tokenizer(texts_of(folder), 290, tmp_path / "two").backend_tokenizer.to_str() == first
+    assert train_tokenizer(texts_of(folder), 290, tmp_path / "one").backend_tokenizer.to_str() == first
     assert len(list((tmp_path / "one").iterdir())) == 1
-    assert len(train_tokenizer(training_texts(folder), 280, tmp_path / "one")) < len(
-        train_tokenizer(training_texts(folder), 290, tmp_path / "one")
+    assert len(train_tokenizer(texts_of(folder), 280, tmp_path / "one")) < len(
+        train_tokenizer(texts_of(folder), 290, tmp_path / "one")
     )
     for name in ("train.src", "train.tgt"):
         (folder / name).write_text(f"other words of {name}\n" * 40)
-        changed = train_tokenizer(training_texts(folder), 290, tmp_path / "one").backend_tokenizer.to_str()
+        changed = train_tokenizer(texts_of(folder), 290, tmp_path / "one").backend_tokenizer.to_str()
         assert changed != first
         first = changed
 
 
 def test_small_vocabularies_are_refused(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(UserError, match="vocab_size is 100"):
-        train_tokenizer(training_texts(folder), 100, tmp_path / "cache")
+        train_tokenizer(texts_of(folder), 100, tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 
 

@@ -14,8 +14,7 @@ from tests.runtime.models.peers import FORMATS, tiny_peer
 from textbox_elmer.runtime.catalogue.find_model import find_model
 from textbox_elmer.runtime.config import Config, resolve_config
 from textbox_elmer.runtime.data import CausalCollator, Split, encode_split
-from textbox_elmer.runtime.data.collators import prompts
-from textbox_elmer.runtime.experiment import fine_tuning_collator
+from textbox_elmer.runtime.data.collators import fine_tuning_collator, prompts
 from textbox_elmer.runtime.models.building import build_model
 from textbox_elmer.runtime.models.generation import generate_ids
 from textbox_elmer.runtime.models.special_ids import special_ids

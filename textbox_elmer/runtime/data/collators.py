@@ -1,6 +1,6 @@
 """From examples to batches of tensors."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from textbox_elmer.model.canvas import IGNORED
+from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
 
 Example = dict[str, Sequence[int]]
 
@@ -93,3 +95,10 @@ class CanvasCollator:
         targets = [row["target_ids"] for row in examples]
         targets = [row[1:] if len(row) and row[0] == self.bos_token_id else row for row in targets]
         return _sources(examples, self.pad_token_id) | {"labels": pad(targets, IGNORED, self.canvas_length)}
+
+
+def fine_tuning_collator(config: Mapping[str, Any], spec: ModelSpec, tokenizer: PreTrainedTokenizerBase) -> Callable:
+    """Return what makes batches of a dataset's ids for a model."""
+    if spec.parallel:
+        return CanvasCollator(tokenizer.pad_token_id, tokenizer.bos_token_id, canvas_length=config["tgt_len"])
+    return (CausalCollator if spec.causal else Seq2SeqCollator)(tokenizer.pad_token_id)

@@ -8,10 +8,10 @@ from typing import Any
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from textbox_elmer.cache import cached, content_key
-from textbox_elmer.errors import UserError, is_panic
+from textbox_elmer.errors import UserError, as_user_error, is_panic
 from textbox_elmer.hub import hub_arguments
 from textbox_elmer.model.sizes import check_config_file
-from textbox_elmer.runtime.data.folder import load_split
+from textbox_elmer.runtime.data.folder import Split
 from textbox_elmer.terminal import reason_of
 from textbox_elmer.text.vocabulary import BART_LIKE, SpecialTokens, learn_tokenizer
 
@@ -33,24 +33,17 @@ def train_tokenizer(
     """
 
     def train() -> PreTrainedTokenizerBase:
-        try:
+        with as_user_error():
             return learn_tokenizer(texts, vocab_size, special)
-        except ValueError as error:
-            raise UserError(str(error)) from error
 
     key = content_key(FORMAT, texts, vocab_size, list(special.roles.items()), special.frame, special.languages)
     return cached(f"tokenizer-{key}", cache_dir, train, lambda made, path: made.save_pretrained(path), _read)
 
 
-def training_texts(folder: Path) -> list[str]:
-    """Return what a dataset's own tokenizer learns from: train.src and all references of train.tgt.
-
-    Raises:
-        UserError: a missing or unreadable file.
-    """
-    split = load_split(folder, "train")
-    return split.source + [
-        text for target in split.target for text in ([target] if isinstance(target, str) else target)
+def training_texts(train: Split) -> list[str]:
+    """Return what a dataset's own tokenizer learns from: the training sources and all their references."""
+    return train.source + [
+        text for target in train.target for text in ([target] if isinstance(target, str) else target)
     ]
 
 
@@ -67,10 +60,8 @@ def load_tokenizer(name_or_path: str, **tokenizer_kwargs: Any) -> PreTrainedToke
         )
     if os.path.isfile(configuration := os.path.join(name_or_path, "config.json")):
         # The tokenizer's class may depend on it, and would be blamed for it.
-        try:
+        with as_user_error():
             check_config_file(Path(configuration))
-        except ValueError as error:
-            raise UserError(str(error)) from error
     try:
         return _read(name_or_path, **tokenizer_kwargs, **hub_arguments(name_or_path))
     except BaseException as error:  # the Rust library raises plain Exception for a damaged file, or panics
