@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,11 @@ class Contestant:
     texts: list[str]
     seconds: float = 0.0
 
+    @property
+    def ms_per_example(self) -> float:
+        """What writing has taken for each example."""
+        return 1000 * self.seconds / len(self.texts)
+
     def write(self, examples: list[int]) -> tuple[list[str], float]:
         """Return the texts of some test examples, and the seconds that writing them took."""
         sources, mask = self.trained.sources(self.ids, examples)
@@ -53,30 +59,34 @@ def write_side_by_side(plan: Plan, seed: int) -> dict[str, dict[str, Any]]:
     known = _read_known(path, trained)
     if _is_sound(known, plan, len(split.source)):
         return known
-    contestants = {model: _load(plan.run_folder(model, seed), split) for model in plan.models}
+    contestants = {model: load_contestant(plan.run_folder(model, seed), split) for model in plan.models}
     first = next(iter(contestants.values()))
-    size = first.trained.config["eval_batch_size"]
-    # Texts of like length share a batch, as in a run's own test.
-    order = sorted(range(len(split.source)), key=lambda example: -len(split.source[example]))
-    for model in contestants.values():
-        model.write(order[:size])  # warms up
-    for start in tqdm(range(0, len(order), size), desc=f"seed {seed}", disable=None):
-        examples = order[start : start + size]
-        for contestant in contestants.values():
-            texts, seconds = contestant.write(examples)
-            contestant.seconds += seconds
-            for example, text in zip(examples, texts, strict=True):
-                contestant.texts[example] = text
+    take_turns(list(contestants.values()), split, first.trained.config["eval_batch_size"], f"seed {seed}")
     found = {
         name: {
             "texts": contestant.texts,
-            "ms_per_example": 1000 * contestant.seconds / len(order),
+            "ms_per_example": contestant.ms_per_example,
             "parameters": contestant.trained.model.num_parameters(),
         }
         for name, contestant in contestants.items()
     }
     write_atomically(path, json.dumps(found, ensure_ascii=False))
     return found
+
+
+def take_turns(contestants: Sequence[Contestant], split: Split, size: int, name: str) -> None:
+    """Let all write for a split, `size` examples at once; `name` is shown by the bar."""
+    # Texts of like length share a batch, as in a run's own test.
+    order = sorted(range(len(split.source)), key=lambda example: -len(split.source[example]))
+    for contestant in contestants:
+        contestant.write(order[:size])  # warms up
+    for start in tqdm(range(0, len(order), size), desc=name, disable=None):
+        examples = order[start : start + size]
+        for contestant in contestants:
+            texts, seconds = contestant.write(examples)
+            contestant.seconds += seconds
+            for example, text in zip(examples, texts, strict=True):
+                contestant.texts[example] = text
 
 
 def _read_known(path: Path, trained: float) -> Any:
@@ -103,8 +113,16 @@ def _are_texts(texts: Any, examples: int) -> bool:
     return isinstance(texts, list) and len(texts) == examples and all(isinstance(text, str) for text in texts)
 
 
-def _load(run: Path, split: Split) -> Contestant:
-    trained = load_trained(run_config(run / SAVED_CONFIG, run / BEST))
+def load_contestant(run: Path, split: Split, **changes: Any) -> Contestant:
+    """Load a run's best checkpoint, to write for a split's sources.
+
+    Args:
+        changes: values of its configuration that are not its run's.
+
+    Raises:
+        UserError: the folder is no run's, or what it holds is damaged.
+    """
+    trained = load_trained(run_config(run / SAVED_CONFIG, run / BEST, **changes))
     return Contestant(trained, trained.encode(split), [""] * len(split.source))
 
 
