@@ -93,8 +93,9 @@ class Parser(argparse.ArgumentParser):
         if not word.startswith("-"):
             raise UserError(f"{word!r} is no option of `{self.prog}`, which is typed, e.g., {self.example}.")
         name = word.partition("=")[0]
-        guess = nearest(name, [option for option in self._option_string_actions if option.startswith("--")])
-        hint = f"did you mean {guess}?" if guess else f"`{self.prog} --help` shows which there are."
+        known = [option[2:] for option in self._option_string_actions if option.startswith("--")]
+        guess = nearest(name.lstrip("-"), known)
+        hint = f"did you mean --{guess}?" if guess else f"`{self.prog} --help` shows which there are."
         raise UserError(f"`{self.prog}` has no option {name}: {hint}")
 
 

@@ -58,7 +58,7 @@ def test_rows_run_apart_and_make_one_table(workplace: Path, capsys: pytest.Captu
     [
         ("--rows=dag,bart", "The option --rows knows position-mask-soft-postnorm, "),
         ("--dataset=toys", "There is no dataset 'toys'"),
-        ("--depth=3", "The bench ablation has no option --depth"),
+        ("--depth=3", "`python -m benchmarks.ablation` has no option --depth: `python"),
         ("--steps=5", "'ablation' holds rows with --steps=3, not 5: give another --out."),
         ("--learning_rate=1e30", "The training of row bart diverged at step"),
     ],
