@@ -6,26 +6,28 @@ from typing import Any
 
 from benchmarks.quality_latency import TABLE, read_table
 from benchmarks.starting import start
-from textbox_elmer.bench.options import read_options
+from textbox_elmer.bench.options import Options
 from textbox_elmer.files import write_atomically
 from textbox_elmer.reports.compare.plot import check_matplotlib
 
-DEFAULTS: dict[str, Any] = {"table": str(TABLE), "out": "docs/images/quality_latency.svg"}
+OPTIONS: Options = {
+    "table": (str(TABLE), "what benchmarks.quality_latency has written"),
+    "out": ("docs/images/quality_latency.svg", "the plot"),
+}
 INCHES = (6.4, 3.6)
 # Read on a white page as well as on a black one.
 GREY, COLOURS = "#808080", {"ELMER": "#2f9e6e", "BART": "#d9731a"}
 
 
-def main(options: dict[str, Any]) -> None:
+def main(settings: dict[str, Any]) -> None:
     """Write the plot as an SVG whose words are words.
 
     Args:
-        options: those of `DEFAULTS`.
+        settings: those of `OPTIONS`.
 
     Raises:
-        UserError: an unknown option, no table, no matplotlib.
+        UserError: no table, no matplotlib.
     """
-    settings = read_options("plot", options, DEFAULTS)
     check_matplotlib()
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -60,4 +62,4 @@ def main(options: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(start(main))
+    raise SystemExit(start("plot", main, OPTIONS))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.starting import start
-from textbox_elmer.bench.options import read_options
+from textbox_elmer.bench.options import Options
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
 from textbox_elmer.reports.compare.side_by_side import Contestant, load_contestant, take_turns
@@ -22,13 +22,13 @@ from textbox_elmer.runtime.trained import run_config
 from textbox_elmer.runtime.training.checkpoints import BEST, SAVED_CONFIG
 
 TABLE = Path(__file__).with_suffix(".csv")
-DEFAULTS: dict[str, Any] = {
-    "runs": "",
-    "dataset": "apidoc",
-    "data_path": "dataset",
-    "examples": 1000,
-    "batch_size": 1,
-    "out": str(TABLE),
+OPTIONS: Options = {
+    "runs": (..., "folders, separated by commas, of ELMERs with alignment=dag and of autoregressive models"),
+    "dataset": ("apidoc", "whose test examples are written"),
+    "data_path": ("dataset", "the folder of datasets"),
+    "examples": (1000, "test examples that are written"),
+    "batch_size": (1, "texts written at once"),
+    "out": (str(TABLE), "the table"),
 }
 # How each kind of model may decode, as `generation_kwargs`.
 PARALLEL = {name: {"decoding": name} for name in ("greedy", "lookahead", "viterbi")}
@@ -69,21 +69,17 @@ def write_table(path: Path, rows: Sequence[Row]) -> None:
     write_atomically(path, text.getvalue())
 
 
-def main(options: dict[str, Any]) -> None:
+def main(settings: dict[str, Any]) -> None:
     """Let the best checkpoints of `runs` write a dataset's test split in all their ways; write and print the table.
 
     Args:
-        options: those of `DEFAULTS`; `runs` are folders, separated by commas, of ELMERs with `alignment=dag` and of
-            autoregressive models.
+        settings: those of `OPTIONS`.
 
     Raises:
-        UserError: an unknown option, no run, a folder that is none, a missing dataset.
+        UserError: a folder that is none, a missing dataset.
     """
-    settings = read_options("quality_latency", options, DEFAULTS)
-    if not settings["runs"]:
-        raise UserError("No run is named: give --runs=saved/<ELMER's run>,saved/<BART's run>.")
     split = load_split(find_dataset(settings["data_path"], settings["dataset"]), "test", settings["examples"])
-    ways = {way: load for run in str(settings["runs"]).split(",") for way, load in _ways(Path(run), split).items()}
+    ways = {way: load for run in settings["runs"].split(",") for way, load in _ways(Path(run), split).items()}
     take_turns(list(ways.values()), split, settings["batch_size"], "write")
     command = f"python -m benchmarks.quality_latency {shlex.join(sys.argv[1:])}"
     rows = [
@@ -105,4 +101,4 @@ def _ways(run: Path, split: Split) -> dict[tuple[str, str], Contestant]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(start(main))
+    raise SystemExit(start("quality_latency", main, OPTIONS, example="--runs=saved/<run>,saved/<the BART run>"))
