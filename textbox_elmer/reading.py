@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from textbox_elmer.errors import UserError
 from textbox_elmer.files import open_regular
 
 MOST_TEXT = 1 << 31  # bytes
@@ -116,6 +117,29 @@ def parse_yaml(text: str, loader: type[BoundedLoader] = BoundedLoader) -> Any:
         return loader(text).get_single_data()
     except YAML_ERRORS as error:
         raise YamlError(error) from None
+
+
+def read_yaml_file(path: Path, what: str, remedy: str, loader: type[BoundedLoader]) -> Any:
+    """Return the value of a YAML file.
+
+    Args:
+        what: what the file is, for the sentence, e.g. "config file".
+        remedy: what the user may do where it cannot be read.
+        loader: what makes values of its nodes.
+
+    Raises:
+        UserError: it cannot be read, is not UTF-8, or not YAML (with the line).
+    """
+    file = f"The {what} {str(path)!r}"
+    try:
+        return parse_yaml(read_text(path, MOST_YAML), loader)
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror}): {remedy}.") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{file} is not UTF-8 text: save it as UTF-8.") from None
+    except YamlError as error:
+        where = f", line {error.line}" if error.line else ""
+        raise UserError(f"{file}{where} is not valid YAML ({error}): correct that line.") from None
 
 
 def check_yaml(text: str) -> None:

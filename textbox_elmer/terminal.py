@@ -12,6 +12,7 @@ TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u206
 # Control characters, lone surrogates (which no output can encode), and separators of lines and paragraphs.
 OBEYED = ("Cc", "Cs", "Zl", "Zp")
 LONGEST_REASON = 300  # characters
+PIPE_WIDTH = 160  # columns of a table where no terminal says how many there are
 
 
 def shown(text: str, lines: bool = False) -> str:
@@ -35,8 +36,14 @@ def say(text: str, file: IO[str] | None = None) -> None:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return what an exception says, in one line of at most 300 characters; its kind if it says nothing."""
-    return " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__
+    """Return what an exception says, in one line of at most 300 characters; its kind if it says nothing.
+
+    What the system says of a file is left without its number and the file's name.
+    """
+    if isinstance(error, UnicodeDecodeError):
+        return "no UTF-8 text"
+    said = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return " ".join(str(said).split())[:LONGEST_REASON] or type(error).__name__
 
 
 class TextConsole(Console):
@@ -50,7 +57,7 @@ class TextConsole(Console):
         return super().render_str(shown(text, lines=True), **arguments)
 
 
-def table_console(width: int, file: IO[str] | None = None) -> Console:
+def table_console(width: int = PIPE_WIDTH, file: IO[str] | None = None) -> Console:
     """Return where tables go: as wide as the terminal, or `width` columns where there is none."""
     console = TextConsole(file=file)
     return console if console.is_terminal else TextConsole(file=file, width=width)

@@ -23,7 +23,7 @@ from textbox_elmer.errors import UserError
 from textbox_elmer.files import held
 from textbox_elmer.inference.export import OnnxElmer, command, requirements
 from textbox_elmer.inference.export.check import Comparison, Sources, compare, made_up_sources
-from textbox_elmer.inference.export.walks import walk
+from textbox_elmer.inference.export.texts import walk
 from textbox_elmer.model import dag
 
 POSITIONS = 40

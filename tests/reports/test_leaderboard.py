@@ -107,7 +107,7 @@ def test_less_may_be_better_and_what_is_missing_comes_last(folder: Path, capsys:
     write_board(folder, "rouge-2", "ascending")
     write_run(folder / "saved", "run", 5, model="BART")
     write_run(folder / "saved", "bare", 0, model="T5", metrics={"bleu": 3.0})
-    write_run(folder / "saved", "odd", 0, model="transformer", metrics={"rouge-2": float("nan"), "CIDEr": "none"})
+    write_run(folder / "saved", "odd", 0, model="transformer", metrics={"rouge-2": "none", "CIDEr": "none"})
     assert main(["leaderboard", "toy"]) == 0
     models = ("Best", "Middle", "Unscored", "BART", "T5", "transformer")
     assert order_of(lines(capsys), *models) == ["BART", "Middle", "Best", "T5", "transformer", "Unscored"]
@@ -120,6 +120,8 @@ def test_what_is_left_out_is_said(folder: Path, capsys: pytest.CaptureFixture) -
     write_run(saved, "pretrained", 3, metrics=None)
     write_run(saved, "nameless", 4, model=None)
     write_run(saved, "listed", 5, metrics=[1])
+    write_run(saved, "no-number", float("nan"))
+    write_run(saved, "many", 6, parameters="many")
     for name, content in (
         ("cut", b'{"model": "ELM'),
         ("bytes", b"\xff\xfe"),
@@ -136,8 +138,9 @@ def test_what_is_left_out_is_said(folder: Path, capsys: pytest.CaptureFixture) -
     assert captured.out.count("(ours)") == 1
     assert captured.err == (
         "Left out: runs on other datasets (other); runs without scores (empty, pretrained); runs whose results.json is "
-        "broken (bytes: no JSON, cut: no JSON, deep: no JSON, folder: Is a directory, listed: metrics are no mapping, "
-        "nameless: no model, number: no mapping).\n"
+        "broken (bytes: no UTF-8 text, cut: Unterminated string starting at: line 1 column 11 (char 10), deep: it is "
+        "nested too deeply, folder: Is a directory, listed: metrics is no mapping, many: parameters is no number, "
+        "nameless: no model, no-number: rouge-2 is no number, number: no mapping).\n"
     )
 
 
@@ -149,7 +152,7 @@ def test_unusual_results_do_no_harm(folder: Path, capsys: pytest.CaptureFixture)
         model="Strange|One",
         command=None,
         commit=None,
-        parameters="many",
+        parameters=None,
         decoding=None,
     )
     assert main(["leaderboard", "toy"]) == 0

@@ -28,8 +28,8 @@ from textbox_elmer.runtime.data import (
     fingerprint,
     quick_test_limit,
 )
+from textbox_elmer.runtime.data.tokenizer import build_tokenizer
 from textbox_elmer.runtime.models.building import build_model
-from textbox_elmer.runtime.models.tokenizers import build_tokenizer
 from textbox_elmer.runtime.training.processes import Processes
 
 logger = logging.getLogger(__name__)

@@ -17,10 +17,10 @@ from textbox_elmer.runtime.catalogue.find_model import ModelSpec, find_model
 from textbox_elmer.runtime.config import Config, resolve_config
 from textbox_elmer.runtime.data import Split, TextEncoder, encode_split, fine_tuning_collator, fingerprint
 from textbox_elmer.runtime.data.collators import prompts
+from textbox_elmer.runtime.data.tokenizer import build_tokenizer
 from textbox_elmer.runtime.models.building import build_model
 from textbox_elmer.runtime.models.generation import Generated, generate_ids, prepared
 from textbox_elmer.runtime.models.special_ids import SpecialIds, special_ids
-from textbox_elmer.runtime.models.tokenizers import build_tokenizer
 from textbox_elmer.runtime.training.checkpoints import check_saved_config
 
 # What a text depends on beside the weights, the model's own configuration and the options of generate().

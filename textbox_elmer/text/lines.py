@@ -66,6 +66,11 @@ def format_line(value: str | list[str]) -> str:
     return value
 
 
+def references_of(target: str | list[str]) -> list[str]:
+    """Return the references that a target is, as `parse_line` reads it: one, or several."""
+    return [target] if isinstance(target, str) else target
+
+
 def _joined_surrogates(text: str) -> str:
     """Return `text` with each pair of surrogates as the character that it means: so JSON's escapes write an emoji.
 

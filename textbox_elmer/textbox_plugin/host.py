@@ -159,5 +159,6 @@ def _check_readable(file: Path) -> None:
     try:
         check_yaml(read_text(file, MOST_YAML))
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or reason_of(error)
-        raise UserError(f"The config file {str(file)!r} cannot be read ({reason}): check --config_files.") from None
+        raise UserError(
+            f"The config file {str(file)!r} cannot be read ({reason_of(error)}): check --config_files."
+        ) from None

@@ -8,6 +8,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from textbox_elmer.errors import as_user_error
+from textbox_elmer.text.lines import references_of
 from textbox_elmer.text.vocabulary import learn_tokenizer
 from textbox_elmer.textbox_plugin.building import NAME
 
@@ -42,6 +43,6 @@ def learn_from_dataset(config: Any) -> PreTrainedTokenizerBase:
     texts = load_data(os.path.join(config["data_path"], "train.src"))
     if config["pretrain_task"] is None:
         for references in load_data(os.path.join(config["data_path"], "train.tgt")):
-            texts += [references] if isinstance(references, str) else references
+            texts += references_of(references)
     with as_user_error():
         return learn_tokenizer(texts, config["vocab_size"])

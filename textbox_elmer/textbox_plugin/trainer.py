@@ -12,6 +12,7 @@ import torch
 from textbox.trainer.trainer import Trainer
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.files import put, remove
 from textbox_elmer.model.finite import NoNumbersError
 from textbox_elmer.termination import Terminated, deferred
 from textbox_elmer.textbox_plugin.elmer import ELMER
@@ -79,10 +80,9 @@ class ELMERTrainer(Trainer):
         """
         folder = Path(self.saved_dir) / STOPPED
         aside = folder.with_name(f".{STOPPED}.new")
-        shutil.rmtree(aside, ignore_errors=True)
+        remove(aside)
         self.accelerator.unwrap_model(self.model).save_pretrained(aside)
-        shutil.rmtree(folder, ignore_errors=True)
-        aside.rename(folder)
+        put(aside, folder)
         return f"the weights of step {self.timestamp.train_step} are saved, train on from --model_path={folder}."
 
     def resume_checkpoint(self, resume_dir: str) -> None:

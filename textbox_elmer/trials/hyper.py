@@ -120,7 +120,7 @@ def _show(report: Mapping[str, Any], dimensions: Sequence[Dimension], several: S
     for row in report["trials"]:
         marked = "best" if row is report["best"] else ""
         table.add_row(*(str(value) for value in row["values"].values()), _score(row["score"]), marked)
-    table_console(160).print(table)
+    table_console().print(table)
     say(f"Best: {report['best']['values']}. Written: {several.folder / 'search.json'}")
 
 

@@ -65,5 +65,5 @@ def _show(report: Mapping[str, Any], several: Several) -> None:
         deviation = "-" if values["deviation"] is None else f"{values['deviation']:.2f}"
         cells = [*(f"{row[name]:.2f}" for row in report["trials"]), f"{values['mean']:.2f}", deviation]
         table.add_row(name, *cells)
-    table_console(160).print(table)
+    table_console().print(table)
     say(f"Written: {several.folder / 'multi_seed.json'}")

@@ -10,6 +10,7 @@ from typing import Any
 from textbox_elmer.errors import UserError
 from textbox_elmer.reading import MOST_YAML, read_text
 from textbox_elmer.suggest import nearest
+from textbox_elmer.terminal import reason_of
 
 # Numbers that each method takes; choice takes any list.
 METHODS = {"choice": None, "uniform": 2, "quniform": 3, "loguniform": 2}
@@ -68,8 +69,9 @@ def read_space(path: Path) -> list[Dimension]:
     try:
         lines = read_text(path, MOST_YAML).splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "no UTF-8 text"
-        raise UserError(f"The search space {str(path)!r} cannot be read ({reason}): check --space.") from error
+        raise UserError(
+            f"The search space {str(path)!r} cannot be read ({reason_of(error)}): check --space."
+        ) from error
     found: dict[str, Dimension] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.lstrip().startswith("#"):

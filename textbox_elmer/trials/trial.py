@@ -11,7 +11,7 @@ from textbox_elmer.errors import UserError
 from textbox_elmer.files import held, write_atomically, writing
 from textbox_elmer.reading import read_json
 from textbox_elmer.runtime.config.values import format_option
-from textbox_elmer.runtime.runs.results import RESULTS, fault_of
+from textbox_elmer.runtime.runs.results import RESULTS, read_results
 from textbox_elmer.runtime.training.checkpoints import checkpoints
 from textbox_elmer.subprocesses import environment, run_command
 from textbox_elmer.terminal import reason_of
@@ -45,26 +45,21 @@ def run_trial(folder: Path, options: Mapping[str, Any], config_files: Sequence[s
             raise UserError(
                 f"The run {str(folder)!r} failed, as said above: repeat the command to go on with what is missing."
             )
-    return _read_results(folder)
+    return _results_of_training(folder)
 
 
-def _read_results(folder: Path) -> dict[str, Any]:
-    path = folder / RESULTS
+def _results_of_training(folder: Path) -> dict[str, Any]:
     try:
-        results = read_json(path)
-        if fault := fault_of(results) or _fault_of_training(results):
-            raise ValueError(fault)
+        results = read_results(folder)
+        training = results.get("training", {})
+        if missing := [key for key in ("steps", "seconds", "best_score", "best_metrics") if key not in training]:
+            raise ValueError(f"its training has no {missing[0]}")
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{str(path)!r} is damaged ({reason_of(error)}): delete it and repeat the command, which makes it anew."
+            f"{str(folder / RESULTS)!r} is damaged ({reason_of(error)}): delete it and repeat the command, which makes "
+            "it anew."
         ) from None
     return results
-
-
-def _fault_of_training(results: Mapping[str, Any]) -> str | None:
-    training = results.get("training", {})
-    missing = [key for key in ("steps", "seconds", "best_score", "best_metrics") if key not in training]
-    return f"its training has no {missing[0]}" if missing else None
 
 
 def _run(options: Sequence[str]) -> int:

@@ -16,9 +16,9 @@ from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.catalogue.find_model import find_model
 from textbox_elmer.runtime.config import resolve_config
 from textbox_elmer.runtime.data import Split, encode_split
+from textbox_elmer.runtime.data.tokenizer import build_tokenizer
 from textbox_elmer.runtime.models.building import build_model
 from textbox_elmer.runtime.models.special_ids import special_ids
-from textbox_elmer.runtime.models.tokenizers import build_tokenizer
 
 
 def encoded(

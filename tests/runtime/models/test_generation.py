@@ -15,10 +15,10 @@ from textbox_elmer.runtime.catalogue.find_model import find_model
 from textbox_elmer.runtime.config import Config, resolve_config
 from textbox_elmer.runtime.data import CausalCollator, Split, encode_split
 from textbox_elmer.runtime.data.collators import fine_tuning_collator, prompts
+from textbox_elmer.runtime.data.tokenizer import build_tokenizer
 from textbox_elmer.runtime.models.building import build_model
 from textbox_elmer.runtime.models.generation import generate_ids
 from textbox_elmer.runtime.models.special_ids import special_ids
-from textbox_elmer.runtime.models.tokenizers import build_tokenizer
 
 SOURCES = ["alpha beta gamma delta epsilon zeta", "eta", "theta iota kappa"]
 GREEDY = {"num_beams": 1, "do_sample": False}

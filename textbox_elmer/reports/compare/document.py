@@ -40,7 +40,7 @@ def explanation(report: dict[str, Any]) -> str:
 
 def show(report: dict[str, Any]) -> None:
     """Print the table on the terminal."""
-    console = table_console(160)
+    console = table_console()
     table = Table(title=f"Comparison on {report['dataset']}", title_justify="left")
     for number, name in enumerate(header(report)):
         table.add_column(name, justify="right" if number else "left")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from datasets import Dataset
 from tqdm import tqdm
 
@@ -15,6 +14,7 @@ from textbox_elmer.files import write_atomically
 from textbox_elmer.reading import read_json
 from textbox_elmer.reports.compare.plan import Plan
 from textbox_elmer.runtime.data import Split, find_dataset, load_split, quick_test_limit
+from textbox_elmer.runtime.models.generation import wait_for
 from textbox_elmer.runtime.runs.results import RESULTS
 from textbox_elmer.runtime.trained import TrainedModel, load_trained, run_config
 from textbox_elmer.runtime.training.checkpoints import BEST, SAVED_CONFIG
@@ -38,10 +38,10 @@ class Contestant:
     def write(self, examples: list[int]) -> tuple[list[str], float]:
         """Return the texts of some test examples, and the seconds that writing them took."""
         sources, mask = self.trained.sources(self.ids, examples)
-        _wait(sources.device)
+        wait_for(sources.device)
         start = time.perf_counter()
         ids = self.trained.generate(sources, mask).ids
-        _wait(sources.device)
+        wait_for(sources.device)
         return decode_texts(self.trained.tokenizer, ids.tolist()), time.perf_counter() - start
 
 
@@ -124,8 +124,3 @@ def load_contestant(run: Path, split: Split, **changes: Any) -> Contestant:
     """
     trained = load_trained(run_config(run / SAVED_CONFIG, run / BEST, **changes))
     return Contestant(trained, trained.encode(split), [""] * len(split.source))
-
-
-def _wait(device: torch.device) -> None:
-    if device.type != "cpu":
-        torch.accelerator.synchronize()

@@ -1,4 +1,4 @@
-"""The examples that a report shows: a sample, and those at the ends of what can be measured."""
+"""The examples that a report shows: which ones, a sample and those at the ends of what can be measured, and how."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 from textbox_elmer.reports.html.tested_alike import Group, Member
+from textbox_elmer.reports.html.tokens import Token, tokens_of
+from textbox_elmer.text.lines import references_of
 
 SAMPLE = 20
 EXTREMES = 5  # of each kind
@@ -150,3 +152,43 @@ def _score_gaps(group: Group) -> list[Selection]:
 def _largest(values: Sequence[float], say: Callable[[float], str]) -> list[Pick]:
     order = sorted(range(len(values)), key=lambda index: -values[index])
     return [Pick(index, say(values[index])) for index in order[:EXTREMES] if values[index] > 0]
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a run wrote, with its tokens if the run kept them, and its score if there are references."""
+
+    member: Member
+    text: str
+    tokens: list[Token]
+    score: float | None
+
+
+@dataclass(frozen=True)
+class Example:
+    """One example; without source and references where they are gone."""
+
+    number: int
+    reason: str
+    source: str | None
+    references: list[str]
+    outputs: list[Output]
+
+
+def show_example(group: Group, pick: Pick) -> Example:
+    """Gather one example from a group's runs."""
+    index, split = pick.index, group.tested[0].run.split
+    return Example(
+        number=index + 1,
+        reason=pick.reason,
+        source=None if split is None else split.source[index],
+        references=[] if split is None else references_of(split.target[index]),
+        outputs=[_output(member, index) for member in group.tested],
+    )
+
+
+def _output(member: Member, index: int) -> Output:
+    run = member.run
+    scores = None if run.scores is None else run.scores.values[index]
+    tokens = tokens_of(run.traces[index], run.legend) if run.traces else []
+    return Output(member, run.texts[index], tokens, scores)

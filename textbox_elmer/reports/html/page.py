@@ -13,12 +13,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from textbox_elmer.reports.html.charts import LineChart, layer_histogram, length_scatter, line_chart, tick_label
 from textbox_elmer.reports.html.colours import colour_rules
-from textbox_elmer.reports.html.examples import Selection, select, words
+from textbox_elmer.reports.html.examples import Example, Selection, select, show_example, words
 from textbox_elmer.reports.html.runs import Run
-from textbox_elmer.reports.html.shown_example import Example, show_example
 from textbox_elmer.reports.html.tables import latency_rows, score_rows
 from textbox_elmer.reports.html.tested_alike import Group, Member, group_runs
 from textbox_elmer.reports.html.tokens import Legend, deciding_layers
+from textbox_elmer.text.lines import references_of
 
 TEMPLATES = Path(__file__).with_name("templates")
 # Characters that HTML forbids, or that a page would not show, as the pictures that Unicode has for them.
@@ -127,5 +127,5 @@ def _line_charts(group: Group) -> list[LineChart]:
 
 def _lengths(run: Run) -> list[tuple[int, int]]:
     """Return the number of words of each first reference and of the text written for it."""
-    firsts = [target if isinstance(target, str) else next(iter(target), "") for target in run.split.target]
+    firsts = [references_of(target)[0] for target in run.split.target]
     return [(len(words(first)), len(words(text))) for first, text in zip(firsts, run.texts, strict=True)]

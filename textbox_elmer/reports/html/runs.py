@@ -7,18 +7,16 @@ from typing import Any
 
 from textbox_elmer.errors import UserError, as_user_error
 from textbox_elmer.model.sizes import check_counts
-from textbox_elmer.reading import read_json, read_text
 from textbox_elmer.reports.html.curves import Curve, read_curves
 from textbox_elmer.reports.html.scoring import Scores, score_examples
 from textbox_elmer.reports.html.tokens import Legend, canvas_length, legend_of
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.config.values import check_value, read_yaml
 from textbox_elmer.runtime.data.folder import Split, find_dataset, load_split, quick_test_limit
-from textbox_elmer.runtime.runs.results import GENERATION, RESULTS, fault_of
-from textbox_elmer.runtime.runs.traces import TRACES, Trace, read_traces
+from textbox_elmer.runtime.runs.results import GENERATION, RESULTS, read_results
+from textbox_elmer.runtime.runs.traces import TRACES, Trace, read_lines_left, read_traces
 from textbox_elmer.runtime.training import checkpoints
 from textbox_elmer.suggest import nearest
-from textbox_elmer.terminal import reason_of
 from textbox_elmer.text.decoding import EMPTY_OUTPUT
 
 
@@ -64,7 +62,7 @@ def read_run(folder: Path) -> Run:
     run = Run(folder, _read_config(folder / checkpoints.SAVED_CONFIG), results)
     run.curves = _or_missing(run, read_curves, folder / "tensorboard") or {}
     if "metrics" in results:
-        run.texts = _or_missing(run, _read_texts, folder / GENERATION) or []
+        run.texts = _or_missing(run, read_lines_left, folder / GENERATION) or []
     if run.texts and (folder / TRACES).exists():
         run.traces = _or_missing(run, _traces_of, folder / TRACES, run.texts) or []
         run.legend = legend_of(run.traces)
@@ -116,27 +114,17 @@ def _read_config(path: Path) -> Config:
 
 def _read_results(folder: Path) -> dict[str, Any]:
     path = folder / RESULTS
-    again = f"test again with --do_train=False --model_path={folder / checkpoints.BEST}"
     try:
-        results = read_json(path)
+        return read_results(folder)
     except FileNotFoundError:
         saved = checkpoints.checkpoints(folder)
         how = f"continue it with --model_path={saved[-1]}" if saved else "run it again"
         raise UserError(f"{str(path)!r} is missing, so the run has not ended: wait for its end, or {how}.") from None
-    except (OSError, ValueError) as error:
-        reason = reason_of(error)
-        raise UserError(f"{str(path)!r} is damaged ({reason}): {again}.") from error
-    if fault := fault_of(results):
-        raise UserError(f"{str(path)!r} is damaged, it does not hold what a run writes ({fault}): {again}.")
-    return results
-
-
-def _read_texts(path: Path) -> list[str]:
-    try:
-        return read_text(path).removesuffix("\n").split("\n")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no UTF-8 text"
-        raise UserError(f"{str(path)!r} cannot be read ({reason}): test the run's checkpoint again.") from error
+    except ValueError as error:
+        raise UserError(
+            f"{str(path)!r} is damaged ({error}): test again with --do_train=False "
+            f"--model_path={folder / checkpoints.BEST}."
+        ) from error
 
 
 def _traces_of(path: Path, texts: list[str]) -> list[Trace]:

@@ -1,16 +1,61 @@
-"""What the values in a leaderboard file must be; `fault` is told the line and the problem of one that is not."""
+"""A leaderboard file read strictly: its lines, and what its values must be; `fault` is told of one that is not."""
 
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
-from textbox_elmer.reports.leaderboard.yaml_lines import Located
+import yaml
+
+from textbox_elmer.errors import UserError
+from textbox_elmer.reading import BoundedLoader, read_yaml_file
 from textbox_elmer.suggest import nearest
 
+MAPPING = "tag:yaml.org,2002:map"
 LINK = re.compile(r"https?://[^\s\x00-\x20\x7f-\xa0<>()|\\]+")
 
 Fault = Callable[[int, str], NoReturn]
+
+
+class Located(dict[str, Any]):
+    """A mapping with the line of its beginning and of each of its keys, counted from 1."""
+
+    line: int
+    lines: dict[str, int]
+
+
+class _Loader(BoundedLoader):
+    """Plain values only; a key that is given twice is a mistake and not the later one's victory."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> Located:
+    located = Located()
+    located.line, located.lines = node.start_mark.line + 1, {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str):
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is no name", key_node.start_mark)
+        if key in located:
+            raise yaml.constructor.ConstructorError(None, None, f"{key} is given twice", key_node.start_mark)
+        located.lines[key] = key_node.start_mark.line + 1
+        located[key] = loader.construct_object(value_node, deep=True)
+    return located
+
+
+_Loader.add_constructor(MAPPING, _mapping)
+
+
+def read_located(path: Path) -> Located:
+    """Read a YAML file that holds a mapping.
+
+    Raises:
+        UserError: it cannot be read, is not UTF-8, not YAML (with the line), or no mapping.
+    """
+    content = read_yaml_file(path, "leaderboard", "make it a readable file", _Loader)
+    if not isinstance(content, Located):
+        raise UserError(f"The leaderboard {str(path)!r} must hold lines of the form `key: value`.")
+    return content
 
 
 def check_keys(content: Located, known: Sequence[str], optional: Sequence[str], fault: Fault) -> None:

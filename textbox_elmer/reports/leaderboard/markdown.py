@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from textbox_elmer.reports.leaderboard.notes import Note, note_of, numbered, scale_sentences, score
-from textbox_elmer.reports.leaderboard.rows import Leaderboard, Row
+from textbox_elmer.reports.leaderboard.rows import Leaderboard, Note, Row, note_of, numbered, scale_sentences, score
 from textbox_elmer.reports.markdown import code, file_link, plain_text
 
 ABBREVIATIONS = ("bleu", "rouge", "meteor", "nist", "spice", "em", "f1", "ter")

@@ -1,15 +1,13 @@
 """The runs of this machine as rows of a leaderboard."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from textbox_elmer.reading import read_json
 from textbox_elmer.reports.leaderboard.rows import Leaderboard, Row
 from textbox_elmer.runtime.catalogue.find_model import MODELS
-from textbox_elmer.runtime.runs.results import GENERATION, RESULTS
+from textbox_elmer.runtime.runs.results import GENERATION, RESULTS, read_results
 
 
 @dataclass
@@ -46,18 +44,14 @@ def read_runs(saved: Path, board: Leaderboard) -> OwnRuns:
     runs = OwnRuns()
     for run in sorted(path for path in saved.glob("*") if path.is_dir()):
         try:
-            results = read_json(run / RESULTS)
+            results = read_results(run)
         except FileNotFoundError:
             runs.unscored.append(run.name)
             continue
-        except (OSError, ValueError) as error:  # ValueError: neither UTF-8 nor JSON
-            reason = getattr(error, "strerror", None) or "no JSON"
-            runs.broken.append(f"{run.name}: {reason}")
+        except ValueError as error:
+            runs.broken.append(f"{run.name}: {error}")
             continue
-        fault = _fault(results)
-        if fault:
-            runs.broken.append(f"{run.name}: {fault}")
-        elif results["dataset"].lower() != board.name.lower():
+        if results["dataset"].lower() != board.name.lower():
             runs.elsewhere.append(run.name)
         elif "metrics" not in results:  # a pre-training, or --do_test=False
             runs.unscored.append(run.name)
@@ -66,39 +60,21 @@ def read_runs(saved: Path, board: Leaderboard) -> OwnRuns:
     return runs
 
 
-def _fault(results: Any) -> str | None:
-    """Return what makes results unusable, None if nothing does."""
-    if not isinstance(results, dict):
-        return "no mapping"
-    for key in ("model", "dataset"):
-        if not isinstance(results.get(key), str):
-            return f"no {key}"
-    return None if isinstance(results.get("metrics", {}), dict) else "metrics are no mapping"
-
-
 def _row(run: Path, results: Mapping[str, Any], board: Leaderboard) -> Row:
     scores = {name: results["metrics"].get(name) for name in board.metrics}
-    decoding = results.get("decoding")
-    examples = decoding.get("examples") if isinstance(decoding, dict) else None
+    numbers = {name: value for name, value in scores.items() if not isinstance(value, str | None)}
+    examples = results.get("decoding", {}).get("examples")
     spec = MODELS.get(results["model"])
     texts = run / GENERATION
     return Row(
         model=results["model"],
-        metrics={name: value * board.scale.get(name, 1) for name, value in scores.items() if _is_number(value)},
+        metrics={name: value * board.scale.get(name, 1) for name, value in numbers.items()},
         source=str(run),
         decoding=("NAR" if spec.parallel else "AR") if spec else None,
-        parameters=_if_kind(results.get("parameters"), int),
+        parameters=results.get("parameters"),
         texts=texts.as_posix() if texts.is_file() else None,
-        protocol=f"{examples:,} test examples" if isinstance(examples, int) else None,
-        command=_if_kind(results.get("command"), str),
-        commit=_if_kind(results.get("commit"), str),
+        protocol=None if examples is None else f"{examples:,} test examples",
+        command=results.get("command"),
+        commit=results.get("commit"),
         ours=True,
     )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _if_kind(value: Any, kind: type) -> Any:
-    return value if isinstance(value, kind) else None

@@ -4,9 +4,19 @@ from pathlib import Path
 from typing import NoReturn
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.reports.leaderboard.checks import Fault, check_keys, count, hint, link, numbers, one_of, text
+from textbox_elmer.reports.leaderboard.checks import (
+    Fault,
+    Located,
+    check_keys,
+    count,
+    hint,
+    link,
+    numbers,
+    one_of,
+    read_located,
+    text,
+)
 from textbox_elmer.reports.leaderboard.rows import DECODING, Leaderboard, Row
-from textbox_elmer.reports.leaderboard.yaml_lines import Located, read_located
 from textbox_elmer.runtime.config.properties import find_property_file, properties_folders
 from textbox_elmer.runtime.metrics import all_metric_names
 from textbox_elmer.suggest import nearest

@@ -7,8 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from textbox_elmer.reports.leaderboard.notes import Note, note_of, numbered, scale_sentences, score
-from textbox_elmer.reports.leaderboard.rows import Leaderboard, Row
+from textbox_elmer.reports.leaderboard.rows import Leaderboard, Note, Row, note_of, numbered, scale_sentences, score
 
 PIPE_WIDTH = 100
 

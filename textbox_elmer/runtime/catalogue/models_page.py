@@ -66,7 +66,7 @@ def _print_table() -> None:
     table = Table(*COLUMNS[:5])
     for spec in MODELS.values():
         table.add_row(*(cell.replace("`", "") for cell in _row(spec)[:5]))
-    table_console(160).print(table)
+    table_console().print(table)
 
 
 def _row(spec: ModelSpec) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ def _page() -> str:
 
 def _print_table() -> None:
     """Print keys, defaults and meanings on the terminal."""
-    console = table_console(160)
+    console = table_console()
     for group in GROUPS:
         table = Table(*COLUMNS, title=group, title_justify="left", box=box.SIMPLE)
         for row in _rows(group):

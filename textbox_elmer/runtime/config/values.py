@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.reading import MOST_YAML, BoundedLoader, YamlError, parse_yaml, read_text
+from textbox_elmer.reading import BoundedLoader, YamlError, parse_yaml, read_yaml_file
 from textbox_elmer.runtime.config.keys import KEYS, MODEL_KEYS, REQUIRED, Key
 
 NULLS = ("null", "Null", "NULL", "None", "~")
@@ -88,19 +88,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         UserError: no such file, not UTF-8, not YAML (with the line), no mapping.
     """
-    try:
-        content = parse_yaml(read_text(path, MOST_YAML), FileLoader)
-    except OSError as error:
-        raise UserError(
-            f"The config file {str(path)!r} cannot be read ({error.strerror}): check --config_files."
-        ) from None
-    except UnicodeDecodeError:
-        raise UserError(f"The config file {str(path)!r} is not UTF-8 text: save it as UTF-8.") from None
-    except YamlError as error:
-        where = f", line {error.line}" if error.line else ""
-        raise UserError(
-            f"The config file {str(path)!r}{where} is not valid YAML ({error}): correct that line."
-        ) from None
+    content = read_yaml_file(path, "config file", "check --config_files", FileLoader)
     if content is None:
         return {}
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):

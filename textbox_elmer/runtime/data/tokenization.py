@@ -16,6 +16,7 @@ from textbox_elmer.errors import UserError, is_panic
 from textbox_elmer.runtime.data.folder import Split
 from textbox_elmer.terminal import reason_of
 from textbox_elmer.text.frames import Frame, special_token_frame
+from textbox_elmer.text.lines import references_of
 
 FORMAT = 1  # of the cached ids
 BATCH = 2000  # texts
@@ -114,7 +115,7 @@ def encode_split(
     Raises:
         UserError: prompts and special tokens leave no room for the text, or `truncate` is neither end.
     """
-    targets = [target if isinstance(target, str) else target[0] for target in split.target]
+    targets = [references_of(target)[0] for target in split.target]
     encoder = TextEncoder(tokenizer, config, frames)
     sides = (encoder.sources, split.source), (encoder.targets, targets)
 

@@ -1,7 +1,9 @@
-"""The tokenizer: a checkpoint's own, or one trained on the dataset."""
+"""The tokenizer: a checkpoint's own, or one trained on the dataset, with the special tokens that its model needs."""
 
+import logging
 import os
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,14 @@ from textbox_elmer.cache import cached, content_key
 from textbox_elmer.errors import UserError, as_user_error, is_panic
 from textbox_elmer.hub import hub_arguments
 from textbox_elmer.model.sizes import check_config_file
+from textbox_elmer.runtime.catalogue.formats import LANGUAGES, frame_of
+from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
 from textbox_elmer.runtime.data.folder import Split
 from textbox_elmer.terminal import reason_of
-from textbox_elmer.text.vocabulary import BART_LIKE, SpecialTokens, learn_tokenizer
+from textbox_elmer.text.lines import references_of
+from textbox_elmer.text.vocabulary import BART_LIKE, TEXT, SpecialTokens, learn_tokenizer
+
+logger = logging.getLogger(__name__)
 
 FORMAT = 4  # of the cached tokenizer
 PROBE = "A text, 1 of 2."
@@ -21,6 +28,35 @@ PROBE = "A text, 1 of 2."
 MISSING = re.compile(
     r"(requires the |need to install )(?P<library>SentencePiece|rjieba|sacremoses)|`tiktoken` is required"
 )
+
+
+def build_tokenizer(
+    config: Mapping[str, Any], spec: ModelSpec, sample: Callable[[], list[str]]
+) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of `tokenizer_path`, else of `model_path`; without either, train one on `sample()`.
+
+    Raises:
+        UserError: it cannot be loaded, or `vocab_size` is too small.
+    """
+    path = config["tokenizer_path"] or config["model_path"]
+    if path is None:
+        logger.info("Training a tokenizer on %s", config["dataset"])
+        return train_tokenizer(sample(), config["vocab_size"], special=_special_tokens(config, spec))
+    tokenizer = load_tokenizer(str(path), **(config["tokenizer_kwargs"] or {}))
+    form = spec.format
+    added = {f"{role}_token": form.tokens[role] for role in form.lacking}
+    tokenizer.add_special_tokens({name: token for name, token in added.items() if getattr(tokenizer, name) is None})
+    if spec.causal and tokenizer.pad_token is None:
+        # Padding is masked and never learnt from, so the end of a text can stand for it.
+        tokenizer.pad_token = getattr(tokenizer, f"{form.end}_token")
+    return tokenizer
+
+
+def _special_tokens(config: Mapping[str, Any], spec: ModelSpec) -> SpecialTokens:
+    form = spec.format
+    before, after = ([form.token(role, config) for role in roles] for roles in frame_of(form.source))
+    languages = [form.token(role, config) for role in LANGUAGES] if form.has_languages else []
+    return SpecialTokens(form.tokens, (*before, TEXT, *after), tuple(dict.fromkeys(languages)))
 
 
 def train_tokenizer(
@@ -42,9 +78,7 @@ def train_tokenizer(
 
 def training_texts(train: Split) -> list[str]:
     """Return what a dataset's own tokenizer learns from: the training sources and all their references."""
-    return train.source + [
-        text for target in train.target for text in ([target] if isinstance(target, str) else target)
-    ]
+    return train.source + [text for target in train.target for text in references_of(target)]
 
 
 def load_tokenizer(name_or_path: str, **tokenizer_kwargs: Any) -> PreTrainedTokenizerBase:

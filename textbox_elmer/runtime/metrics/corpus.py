@@ -1,15 +1,24 @@
-"""Generated texts and references as the metrics see them: lower-cased, tokenized, never empty."""
+"""Generated texts and references as the metrics see them: lower-cased, tokenized, never empty; and their n-grams."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.metrics.tokenization import word_tokenize
-from textbox_elmer.text.rouge_guard import NO_TEXT
+from nltk.tokenize import NLTKWordTokenizer
 
+from textbox_elmer.errors import UserError
+from textbox_elmer.text.rouge_guard import NO_TEXT
+from textbox_elmer.text.sentences import sentence_tokenize
+
+_WORDS = NLTKWordTokenizer()
 PUNCTUATION = frozenset(["''", *"'`.?!,:-;", "``", "-LRB-", "-RRB-", "-LCB-", "-RCB-", "--", "..."])
+
+
+def word_tokenize(text: str) -> list[str]:
+    """Return a text's tokens, as `nltk.word_tokenize` does."""
+    return [token for sentence in sentence_tokenize(text) for token in _WORDS.tokenize(sentence)]
 
 
 @dataclass
@@ -80,3 +89,16 @@ def combine_references(scores: Sequence[float], strategy: str) -> float:
     if strategy == "leave_one_out" and others:
         return (best * len(others) + others[0]) / len(scores)
     return best
+
+
+def ngram_counts(tokens: Sequence[str], n: int) -> Counter:
+    """Return how often each sequence of `n` tokens occurs."""
+    return Counter(zip(*(tokens[start:] for start in range(n)), strict=False))
+
+
+def pooled(counts: Iterable[Counter]) -> Counter:
+    """Return the sum of counts, in time that grows with their number (`sum` copies what it has at every step)."""
+    total: Counter = Counter()
+    for count in counts:
+        total.update(count)
+    return total

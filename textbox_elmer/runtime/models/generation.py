@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -90,6 +91,12 @@ def generate_ids(
 def prepared(model: PreTrainedModel, spec: ModelSpec) -> AbstractContextManager:
     """Return a block in which a model that can be prepared for writing is (`prepare_for_inference`)."""
     return model.prepare_for_inference() if spec.parallel else nullcontext()
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until a device has done all that it was given, so that time can be taken."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
 
 
 def canvas_positions(model: PreTrainedModel, spec: ModelSpec, config: Config) -> int | None:

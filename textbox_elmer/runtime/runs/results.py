@@ -15,8 +15,10 @@ from rich.text import Text
 
 import textbox_elmer
 from textbox_elmer.files import write_atomically
+from textbox_elmer.reading import read_json
 from textbox_elmer.runtime.runs.traces import MOST_VERTICES, TRACES, Trace, format_traces
-from textbox_elmer.terminal import shown, table_console
+from textbox_elmer.terminal import reason_of, shown, table_console
+from textbox_elmer.text.lines import references_of
 
 GENERATION = "generation.txt"
 RESULTS = "results.json"
@@ -36,12 +38,32 @@ def save_results(run: Path, results: Mapping[str, Any], texts: Sequence[str], tr
     write_atomically(run / RESULTS, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
 
 
-def fault_of(results: Any) -> str | None:
-    """Return what a run's results.json holds that no run writes, None if it is sound; keys may be missing."""
+def read_results(run: Path) -> dict[str, Any]:
+    """Return what a run's results.json holds; keys may be missing, and what is there is what a run writes.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it cannot be read, or holds what no run writes; says why in a few words.
+    """
+    try:
+        results = read_json(run / RESULTS)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise ValueError(reason_of(error)) from error
+    if fault := _fault_of(results):
+        raise ValueError(fault)
+    return results
+
+
+def _fault_of(results: Any) -> str | None:
+    """Return what a run's results.json holds that no run writes, None if it is sound."""
     if not isinstance(results, dict):
         return "no mapping"
     if missing := [key for key in ("model", "dataset") if not isinstance(results.get(key), str)]:
         return f"no {missing[0]}"
+    if strange := [key for key in ("command", "commit") if not isinstance(results.get(key), str | None)]:
+        return f"{strange[0]} is no text"
     parts = {key: results.get(key, {}) for key in ("metrics", "decoding", "training", "versions")}
     if strange := [key for key, part in parts.items() if not isinstance(part, dict)]:
         return f"{strange[0]} is no mapping"
@@ -100,7 +122,7 @@ def show_results(
     console: Console | None = None,
 ) -> None:
     """Print the scores as a table, and some examples of source, reference and output."""
-    console = console or table_console(110)
+    console = console or table_console()
     table = Table(title=f"{results['model']} on {results['dataset']}", title_justify="left")
     table.add_column("metric")
     table.add_column("test", justify="right")
@@ -119,10 +141,9 @@ def show_results(
     table.add_row("repeated words", f"{results['repeated_words']:.1%}")
     console.print(table)
     for index in range(min(EXAMPLES_SHOWN, len(texts))):
-        reference = references[index]
         example = {
             "source": source[index] if len(source[index]) <= SOURCE_SHOWN else source[index][:SOURCE_SHOWN] + "…",
-            "reference": reference if isinstance(reference, str) else " | ".join(reference),
+            "reference": " | ".join(references_of(references[index])),
             "output": texts[index],
         }
         console.print()

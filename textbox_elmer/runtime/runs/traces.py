@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from textbox_elmer.errors import UserError
 from textbox_elmer.reading import parse_json, read_text
 from textbox_elmer.runtime.models.generation import Generated
+from textbox_elmer.terminal import reason_of
 from textbox_elmer.text.decoding import decode_ids
 
 TRACES = "generation.jsonl"
@@ -90,11 +91,21 @@ def read_traces(path: Path) -> list[Trace]:
     Raises:
         UserError: the file cannot be read or holds something else, with the line.
     """
+    return [_read_line(line, number, path) for number, line in enumerate(read_lines_left(path), start=1)]
+
+
+def read_lines_left(path: Path) -> list[str]:
+    """Return the lines of a file that a run's test left, one for each text.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     try:
-        lines = read_text(path).removesuffix("\n").split("\n")
+        return read_text(path).removesuffix("\n").split("\n")
     except (OSError, ValueError) as error:
-        raise UserError(f"{str(path)!r} cannot be read ({error}): test the run's checkpoint again.") from error
-    return [_read_line(line, number, path) for number, line in enumerate(lines, start=1)]
+        raise UserError(
+            f"{str(path)!r} cannot be read ({reason_of(error)}): test the run's checkpoint again."
+        ) from error
 
 
 def _read_line(line: str, number: int, path: Path) -> Trace:

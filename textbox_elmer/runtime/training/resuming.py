@@ -18,6 +18,7 @@ from transformers.trainer_pt_utils import safe_globals
 from textbox_elmer.errors import UserError
 from textbox_elmer.reading import read_json
 from textbox_elmer.runtime.config import Config
+from textbox_elmer.terminal import reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def read_state(checkpoint: Path) -> TrainerState:
             raise ValueError(f"global_step is {step}")
         return TrainerState(**values)
     except (OSError, ValueError, LookupError, AttributeError, RecursionError) as error:
-        raise damaged(path, getattr(error, "strerror", None) or str(error)) from error
+        raise damaged(path, reason_of(error)) from error
 
 
 def check_loaded(optimizer: Optimizer, kind: type[Optimizer], arguments: Mapping[str, Any], checkpoint: Path) -> None:
@@ -91,7 +92,7 @@ def check_loaded(optimizer: Optimizer, kind: type[Optimizer], arguments: Mapping
                 sides = dict(zip(SIDES, parameter.shape, strict=False))
                 sound = _shapes(state, {}) == _shapes(wanted[dimensions], sides)
             except Exception as error:  # whatever an optimizer makes of values that no optimizer has
-                raise damaged(checkpoint / OPTIMIZER, str(error)) from error
+                raise damaged(checkpoint / OPTIMIZER, reason_of(error)) from error
             if not sound:
                 raise damaged(checkpoint / OPTIMIZER, "it belongs to another model or optimizer")
 
@@ -158,7 +159,7 @@ def _check_random_state(checkpoint: Path, name: str) -> None:
         np.random.set_state(state["numpy"])
         torch.random.set_rng_state(state["cpu"])
     except (TypeError, ValueError, LookupError, RuntimeError, OverflowError) as error:
-        raise damaged(checkpoint / name, str(error)) from error
+        raise damaged(checkpoint / name, reason_of(error)) from error
     finally:
         random.setstate(before[0])
         np.random.set_state(before[1])
@@ -167,8 +168,7 @@ def _check_random_state(checkpoint: Path, name: str) -> None:
 
 def damaged(path: Path, reason: str) -> UserError:
     """Return the sentence for a file of a checkpoint that no training can go on with."""
-    shown = " ".join(reason.split())[:200]
-    return UserError(f"The training cannot be resumed, for {str(path)!r} is damaged ({shown}): {INSTEAD}.")
+    return UserError(f"The training cannot be resumed, for {str(path)!r} is damaged ({reason}): {INSTEAD}.")
 
 
 def _suits(value: Any, hint: Any, name: str) -> bool:

@@ -24,7 +24,7 @@ from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.data.collators import prompts
 from textbox_elmer.runtime.data.tokenization import source_lengths
 from textbox_elmer.runtime.metrics import evaluate
-from textbox_elmer.runtime.models.generation import DivergedError, Generated, generate_ids, prepared
+from textbox_elmer.runtime.models.generation import DivergedError, Generated, generate_ids, prepared, wait_for
 from textbox_elmer.runtime.runs.traces import make_traces
 from textbox_elmer.runtime.training import checkpoints
 from textbox_elmer.runtime.training.arguments import training_arguments
@@ -261,10 +261,10 @@ class HostTrainer(Seq2SeqTrainer):
 
     def _generate(self, input_ids: Tensor, attention_mask: Tensor) -> Generated:
         model = self.accelerator.unwrap_model(self.model)
-        _wait_for_device()
+        wait_for(input_ids.device)
         start = time.perf_counter()
         generated = generate_ids(model, self.spec, self.config, input_ids, attention_mask)
-        _wait_for_device()
+        wait_for(input_ids.device)
         self.decoding_seconds += time.perf_counter() - start
         self.decoded += len(input_ids)
         return generated
@@ -365,8 +365,3 @@ class HostTrainer(Seq2SeqTrainer):
         keep = 2 if self.config["max_save"] is None else self.config["max_save"]
         # checkpoint_best counts as one; the latest stays in any case, for a kill may follow.
         checkpoints.remove_old(self.run, keep if keep < 0 else max(keep - 1, 1))
-
-
-def _wait_for_device() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
