@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from textbox_elmer.datasets.counting import count_examples
+from textbox_elmer.datasets.folder.counting import count_examples
 from textbox_elmer.runtime.catalogue.datasets import DATASETS
 from textbox_elmer.text.lines import read_lines
 
@@ -54,7 +54,7 @@ def test_counts_lines_as_they_are_read(tmp_path: Path, content: str) -> None:
 
 
 def test_a_line_end_between_two_reads_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("textbox_elmer.datasets.counting._CHUNK", 3)
+    monkeypatch.setattr("textbox_elmer.datasets.folder.counting._CHUNK", 3)
     (tmp_path / "train.src").write_bytes(b"ab\r\ncd\re\n\nf")
     assert count_examples(tmp_path)["train"] == 5
 

@@ -12,8 +12,7 @@ from pyarrow import parquet
 from tests.test_mutations import EDITS, Edit, edited, examples
 from textbox_elmer.errors import UserError
 from textbox_elmer.inference.tables.opening import JSON, KINDS, format_of, open_table
-from textbox_elmer.inference.tables.rows import NewColumns
-from textbox_elmer.inference.writer import Answer
+from textbox_elmer.inference.tables.rows import Answer, NewColumns
 
 NEW = NewColumns("generated", ("tokens", "ms"))
 ROWS = [{"n": "1", "text": "alpha beta"}, {"n": 'a "quoted",\n one', "text": "gamma, delta"}, {"n": "", "text": "é 你"}]

@@ -6,8 +6,9 @@ from statistics import mean, median
 
 from rich.table import Table
 
-from textbox_elmer.datasets.counting import SPLITS
+from textbox_elmer.datasets.folder.counting import SPLITS
 from textbox_elmer.runtime.data.folder import Split, find_dataset, load_split
+from textbox_elmer.text.lines import references_of
 
 
 def check_dataset(name: str, data_path: Path) -> tuple[Table, list[str]]:
@@ -55,7 +56,7 @@ def _add_counts(
 
 
 def _references(split: Split) -> list[str]:
-    return [text for target in split.target for text in ([target] if isinstance(target, str) else target)]
+    return [text for target in split.target for text in references_of(target)]
 
 
 def _lengths(texts: Iterable[str]) -> str:

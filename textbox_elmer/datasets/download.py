@@ -151,8 +151,6 @@ def _broken_off(published: Published, path: Path, error: Exception) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, HfHubHTTPError):
         return f"it answers {error.response.status_code}"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
     return reason_of(error)
 
 

@@ -1,21 +1,14 @@
 """Getting a dataset that TextBox has published: `data get`."""
 
-import os
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from textbox_elmer.datasets.counting import count_examples, describe_counts
 from textbox_elmer.datasets.download import download, look_up, part_of
+from textbox_elmer.datasets.folder.counting import count_examples, describe_counts
+from textbox_elmer.datasets.folder.new import new_folder, refuse_existing
 from textbox_elmer.datasets.unpack import unpack
 from textbox_elmer.errors import UserError
-from textbox_elmer.files import held, put, workspace, writing
+from textbox_elmer.files import held, put
 from textbox_elmer.runtime.catalogue.datasets import published_dataset
-
-LONGEST_NAME = 200  # bytes: file systems take 255, and hidden files beside the dataset have longer ones
-# What helps where a dataset cannot be made.
-ELSEWHERE = "choose another name or --data_path"
 
 
 def get_dataset(name: str, data_path: Path, max_gb: float) -> str:
@@ -55,34 +48,6 @@ def get_dataset(name: str, data_path: Path, max_gb: float) -> str:
     counts = count_examples(folder)
     report = f"{folder}: {describe_counts(counts)} examples from {known.repository}."
     return report if counts["test"] is not None else f"{report} It has no test split: run with --do_test=False."
-
-
-def check_name(name: str) -> None:
-    """Raise a UserError if no new dataset can be called so."""
-    if not re.fullmatch(r"\w[\w.-]*", name) or len(os.fsencode(name)) > LONGEST_NAME:
-        raise UserError(
-            f"{name!r} cannot be a dataset's name: use at most {LONGEST_NAME} letters, digits, '-', '_' and '.'."
-        )
-
-
-def refuse_existing(folder: Path) -> None:
-    """Raise a UserError if there is already something where a dataset is to appear."""
-    if os.path.lexists(folder):
-        raise UserError(
-            f"{str(folder)!r} is here already and nothing in it is overwritten: move it elsewhere first, "
-            f"or look at it with `python -m textbox_elmer data check {folder.name}`."
-        )
-
-
-@contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
-    """Hold a dataset's name and lend a hidden folder beside `folder` to make it in, as `workspace` does.
-
-    Raises:
-        UserError: another process is making it, or a file or folder cannot be written.
-    """
-    with writing(folder, ELSEWHERE), workspace(folder, ELSEWHERE) as staging:
-        yield staging
 
 
 def _swap_sides(folder: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import datasets
 
-from textbox_elmer.datasets.counting import SPLITS, count_examples, describe_counts
-from textbox_elmer.datasets.getting import check_name, new_folder, refuse_existing
+from textbox_elmer.datasets.folder.counting import SPLITS, count_examples, describe_counts
+from textbox_elmer.datasets.folder.new import check_name, new_folder, refuse_existing
 from textbox_elmer.datasets.tables import open_table
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import put

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from textbox_elmer.datasets.counting import SPLITS, count_examples
+from textbox_elmer.datasets.folder.counting import SPLITS, count_examples
 from textbox_elmer.runtime.catalogue.datasets import APIDOC, DATASETS, MADE_HERE, KnownDataset, known_dataset
 
 

@@ -23,7 +23,6 @@ from textbox_elmer.hub import hub_arguments, hub_endpoint
 from textbox_elmer.terminal import reason_of
 
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(:[^:/]+)?")
-SHOWN = 300  # characters of a library's complaint
 
 
 def open_table(table: str, is_file: bool, place: Path) -> datasets.DatasetDict:
@@ -118,8 +117,7 @@ def _explained(table: str) -> Iterator[None]:
         cause = error.__cause__ or error
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             raise cause from None
-        reason = reason_of(cause)
-        raise UserError(f"{table!r} cannot be read as a table: {reason.rstrip('.')}.") from None
+        raise UserError(f"{table!r} cannot be read as a table: {reason_of(cause).rstrip('.')}.") from None
     finally:
         datasets.logging.set_verbosity(verbosity)
         if not bars:

@@ -19,8 +19,8 @@ from textbox_elmer.files import held, remove, writing
 from textbox_elmer.inference.job import Job, refuse_existing
 from textbox_elmer.inference.parts import IDENTITY, Facts, Parts
 from textbox_elmer.inference.ranks import Ranks
-from textbox_elmer.inference.tables.rows import Window
-from textbox_elmer.inference.writer import Answer, TextWriter
+from textbox_elmer.inference.tables.rows import Answer, Window
+from textbox_elmer.inference.writer import TextWriter
 from textbox_elmer.runtime.runs.results import library_versions
 from textbox_elmer.unfinished import begin_or_continue
 

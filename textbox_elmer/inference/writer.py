@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.inference.tables.rows import Answer
 from textbox_elmer.runtime.catalogue.find_model import ModelSpec
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.find_trained import locate
@@ -25,23 +25,6 @@ TRACED = {"tokens": "pieces"} | {
 MILLISECONDS = "ms"  # a text's share of its batch's time
 # Characters that are tokenized at once: ids of long documents, before they are cut, would fill the memory.
 TOKENIZED_AT_ONCE = 2**21
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What became of one text.
-
-    Attributes:
-        text: what the model wrote, in one line; None if it was not asked.
-        fault: why it was not.
-        cut: how many of the source's tokens the model has not read, for want of room.
-        details: how the text came about, by the names of `details_of`; empty unless it was asked for.
-    """
-
-    text: str | None
-    fault: str | None = None
-    cut: int = 0
-    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _unheard(count: int) -> None:

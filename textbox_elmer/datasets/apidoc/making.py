@@ -7,8 +7,8 @@ from pathlib import Path
 from textbox_elmer.datasets.apidoc.prose import training_prose
 from textbox_elmer.datasets.apidoc.services import PACKAGE, read_services
 from textbox_elmer.datasets.apidoc.splits import split_pairs
-from textbox_elmer.datasets.counting import SPLITS
-from textbox_elmer.datasets.getting import ELSEWHERE, new_folder
+from textbox_elmer.datasets.folder.counting import SPLITS
+from textbox_elmer.datasets.folder.new import ELSEWHERE, new_folder
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import held, put
 from textbox_elmer.runtime.catalogue.datasets import APIDOC, APIDOC_PROSE

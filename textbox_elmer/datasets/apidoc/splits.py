@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from textbox_elmer.datasets.apidoc.pairs import Pair, operation_pair
 from textbox_elmer.datasets.apidoc.services import Service
-from textbox_elmer.datasets.counting import SPLITS
+from textbox_elmer.datasets.folder.counting import SPLITS
 
 # Shares of the families, which hold 5.5 and 3.9% of the pairs of the pinned version.
 _VALID, _TEST = 0.075, 0.02

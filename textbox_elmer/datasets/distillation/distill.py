@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from textbox_elmer.datasets.distillation.progress import Written, begun_or_continued, keep, staging_of
 from textbox_elmer.datasets.distillation.teacher import teacher_config
-from textbox_elmer.datasets.getting import ELSEWHERE, check_name, refuse_existing
+from textbox_elmer.datasets.folder.new import ELSEWHERE, check_name, refuse_existing
 from textbox_elmer.files import held, put, remove, writing
 from textbox_elmer.runtime.catalogue.distilled import RECORD
 from textbox_elmer.runtime.data import Split, find_dataset, load_split
@@ -29,7 +29,7 @@ from textbox_elmer.runtime.data.tokenization import source_lengths
 from textbox_elmer.runtime.runs.results import library_versions
 from textbox_elmer.runtime.trained import TrainedModel, load_trained
 from textbox_elmer.text.decoding import decode_ids
-from textbox_elmer.text.lines import format_line
+from textbox_elmer.text.lines import format_line, references_of
 
 WINDOW = 64  # batches, within which examples are sorted by length: the bar's rate stays even, little is padding
 OF_THE_DATA = tuple(f"{split}.{side}" for split in ("valid", "test") for side in ("src", "tgt"))
@@ -169,15 +169,11 @@ def _identity(teacher: TrainedModel, dataset: str, origin: Path, batch_size: int
     }
 
 
-def _references(target: str | list[str]) -> list[str]:
-    return [target] if isinstance(target, str) else target
-
-
 def _counts(texts: Sequence[str], split: Split, written: Sequence[Written]) -> dict[str, Any]:
     pairs = zip(texts, split.target, strict=True)
     return {
         "texts": len(texts),
-        "equal_to_reference": sum(bool(text) and text in _references(target) for text, target in pairs),
+        "equal_to_reference": sum(bool(text) and text in references_of(target) for text, target in pairs),
         "empty": sum(not text for text in texts),
         "cut": sum(batch.cut for batch in written),
         "seconds": sum(batch.seconds for batch in written),

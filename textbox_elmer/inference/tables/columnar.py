@@ -9,8 +9,17 @@ import pyarrow
 from pyarrow import parquet
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.inference.tables.rows import ERROR, ROWS, NewColumns, Row, Window, check_column, check_free, row_of
-from textbox_elmer.inference.writer import Answer
+from textbox_elmer.inference.tables.rows import (
+    ERROR,
+    ROWS,
+    Answer,
+    NewColumns,
+    Row,
+    Window,
+    check_column,
+    check_free,
+    row_of,
+)
 from textbox_elmer.terminal import reason_of
 
 TEXT = pyarrow.string()

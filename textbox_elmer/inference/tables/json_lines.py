@@ -10,6 +10,7 @@ from textbox_elmer.inference.tables.lines import LineFormat, too_long
 from textbox_elmer.inference.tables.rows import (
     HEAD,
     LONGEST,
+    Answer,
     NewColumns,
     Row,
     Window,
@@ -23,7 +24,6 @@ from textbox_elmer.inference.tables.rows import (
     row_of,
     windows_of,
 )
-from textbox_elmer.inference.writer import Answer
 
 
 class JsonTable:

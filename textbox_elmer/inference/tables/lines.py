@@ -12,6 +12,7 @@ from textbox_elmer.errors import UserError
 from textbox_elmer.inference.tables.rows import (
     HEAD,
     LONGEST,
+    Answer,
     Row,
     Window,
     check_text,
@@ -21,7 +22,6 @@ from textbox_elmer.inference.tables.rows import (
     row_of,
     windows_of,
 )
-from textbox_elmer.inference.writer import Answer
 
 
 class LineTable:

@@ -1,8 +1,8 @@
-"""What all kinds of files have in common: rows, windows of rows, and the columns that answers add."""
+"""What all kinds of files have in common: rows, windows of rows, answers, and the columns that these add."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -10,8 +10,8 @@ import pyarrow
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import open_regular
-from textbox_elmer.inference.writer import Answer
 from textbox_elmer.suggest import nearest
+from textbox_elmer.terminal import reason_of
 
 # A window is as long as its texts may be sorted; both bounds keep the memory that it takes.
 ROWS, SIZE = 2048, 2**25
@@ -45,6 +45,23 @@ class Window:
 
     rows: Sequence[Row]
     batch: pyarrow.RecordBatch | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of one text.
+
+    Attributes:
+        text: what the model wrote, in one line; None if it was not asked.
+        fault: why it was not.
+        cut: how many of the source's tokens the model has not read, for want of room.
+        details: how the text came about, by the names of `details_of`; empty unless it was asked for.
+    """
+
+    text: str | None
+    fault: str | None = None
+    cut: int = 0
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -161,7 +178,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         with open_regular(path) as file:
             yield file
     except OSError as error:
-        raise UserError(f"{str(path)!r} cannot be read ({error.strerror or error}): give another --input.") from None
+        raise UserError(f"{str(path)!r} cannot be read ({reason_of(error)}): give another --input.") from None
 
 
 def check_text(name: str, head: bytes) -> None:

@@ -12,6 +12,7 @@ from textbox_elmer.inference.tables.lines import LineFormat
 from textbox_elmer.inference.tables.rows import (
     HEAD,
     LONGEST,
+    Answer,
     NewColumns,
     Row,
     Window,
@@ -23,7 +24,6 @@ from textbox_elmer.inference.tables.rows import (
     row_of,
     windows_of,
 )
-from textbox_elmer.inference.writer import Answer
 
 ESCAPED = "surrogateescape"  # bytes that are no UTF-8 are written again as they were
 

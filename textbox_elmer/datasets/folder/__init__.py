@@ -1,0 +1,1 @@
+"""A dataset's folder: what it holds, and how a new one comes into being."""
