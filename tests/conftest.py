@@ -45,6 +45,13 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+def work_in_copy(made: Path, copy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Copy what several tests share into a test's own folder, to spoil it there, and change into that."""
+    shutil.copytree(made, copy, dirs_exist_ok=True)
+    monkeypatch.chdir(copy)
+    return copy
+
+
 WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu"]
 
 

@@ -60,6 +60,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def spoil(path: Path, how: Spoil) -> None:
+    path.unlink(missing_ok=True)
+    how(path)
+
+
 def said(capfd: pytest.CaptureFixture, typed: list[str]) -> tuple[int, str]:
     """Run a command and return its status and all that it printed, which is little."""
     status = main(typed)
@@ -89,9 +94,7 @@ def test_leaderboards(name: str, place: Path, capfd: pytest.CaptureFixture) -> N
 
 @pytest.mark.parametrize("name", [*ANY, *JSON])
 def test_results(name: str, place: Path, capfd: pytest.CaptureFixture) -> None:
-    path = place / "saved" / "run" / "results.json"
-    path.unlink()
-    (ANY | JSON)[name](path)
+    spoil(place / "saved" / "run" / "results.json", (ANY | JSON)[name])
     status, printed = said(capfd, ["leaderboard", "xsum"])
     assert status == 0
     assert "Left out: runs whose results.json is broken (run: " in printed
@@ -103,9 +106,7 @@ def test_results(name: str, place: Path, capfd: pytest.CaptureFixture) -> None:
 @pytest.mark.parametrize("name", ANY)
 @pytest.mark.parametrize("file", ["generation.txt", "generation.jsonl"])
 def test_texts_of_a_run(file: str, name: str, place: Path, capfd: pytest.CaptureFixture) -> None:
-    path = place / "saved" / "run" / file
-    path.unlink(missing_ok=True)
-    ANY[name](path)
+    spoil(place / "saved" / "run" / file, ANY[name])
     status, printed = said(capfd, ["report", "saved/run"])
     assert status == 0
     assert f"'saved/run/{file}' cannot be read (" in printed
@@ -113,9 +114,7 @@ def test_texts_of_a_run(file: str, name: str, place: Path, capfd: pytest.Capture
 
 @pytest.mark.parametrize("name", [*ANY, *YAML])
 def test_a_run_s_configuration(name: str, place: Path, capfd: pytest.CaptureFixture) -> None:
-    path = place / "saved" / "run" / "config.yaml"
-    path.unlink()
-    (ANY | YAML)[name](path)
+    spoil(place / "saved" / "run" / "config.yaml", (ANY | YAML)[name])
     status, printed = said(capfd, ["report", "saved/run"])
     assert status == 2
     assert "saved/run/config.yaml'" in printed
@@ -123,9 +122,7 @@ def test_a_run_s_configuration(name: str, place: Path, capfd: pytest.CaptureFixt
 
 @pytest.mark.parametrize("name", ["pipe", "folder", "zeros"])
 def test_datasets(name: str, place: Path, capfd: pytest.CaptureFixture) -> None:
-    path = place / "dataset" / "toy" / "train.src"
-    path.unlink()
-    ANY[name](path)
+    spoil(place / "dataset" / "toy" / "train.src", ANY[name])
     status, printed = said(capfd, ["data", "check", "toy"])
     assert status == 2
     assert printed.startswith("Error: 'dataset/toy/train.src' cannot be read (")

@@ -16,7 +16,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, BartForConditionalGeneration
 
-from tests.conftest import options, save_small_elmer, tiny, write_toy
+from tests.conftest import options, save_small_elmer, tiny, work_in_copy, write_toy
 from textbox_elmer import ElmerForConditionalGeneration
 from textbox_elmer.cli import main
 from textbox_elmer.datasets.distillation import distill
@@ -45,25 +45,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def place(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with a copy of it all."""
-    shutil.copytree(runs, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def data(capsys: pytest.CaptureFixture) -> Callable[..., str]:
-    """Run `data …`: returns what it prints, or for status 2 the one sentence that it complains with."""
-
-    def run(*arguments: str, status: int = 0) -> str:
-        capsys.readouterr()
-        assert main(["data", *arguments]) == status
-        shown = capsys.readouterr()
-        if status == 0:
-            return shown.out
-        assert shown.err.count("\n") == 1, shown.err
-        return shown.err
-
-    return run
+    return work_in_copy(runs, tmp_path, monkeypatch)
 
 
 def command(*more: str, model: str = "BART", name: str = "new") -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.conftest import options, tiny, write_toy
+from tests.conftest import options, tiny, work_in_copy, write_toy
 from textbox_elmer.cli import main
 from textbox_elmer.runtime.training import resuming
 
@@ -36,9 +36,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def place(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it to work in and to spoil."""
-    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    return work_in_copy(trained, tmp_path, monkeypatch)
 
 
 def go_on(**changes: Any) -> int:
