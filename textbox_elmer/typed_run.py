@@ -33,7 +33,9 @@ def run_typed(words: Sequence[str]) -> None:
         _run_trials(trials, options, files)
     elif home.lower() in OFF:
         from textbox_elmer.runtime.experiment import run_experiment
+        from textbox_elmer.runtime.runs.logs import quiet_libraries
 
+        quiet_libraries()
         run_experiment(resolve_config(None, None, files, None, options), command)
     else:
         from textbox_elmer.textbox_plugin import host

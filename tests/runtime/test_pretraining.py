@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow
 import pytest
+import transformers
 from pyarrow import parquet
 
 from tests.conftest import options, tiny
@@ -62,8 +63,13 @@ def test_pretraining_then_fine_tuning(corpus: Path, workplace: Path) -> None:
 
 
 def test_a_pretraining_learns(corpus: Path) -> None:
+    transformers.logging.set_verbosity_info()
+    transformers.logging.enable_progress_bar()
     results = run_textbox("ELMER", "raw", config_dict=lplm(epochs=20, valid_steps=20, learning_rate=0.01))
     assert results["training"]["best_score"] < 3.2, "the texts are made of four sentences; at random it is 5.7 nats"
+    assert transformers.logging.get_verbosity() == transformers.logging.INFO, "the program's own is left alone"
+    assert transformers.logging.is_progress_bar_enabled()
+    transformers.logging.set_verbosity_error()
 
 
 @pytest.mark.parametrize("model", ["BART", "transformer", "ELMER"])

@@ -33,7 +33,7 @@ from textbox_elmer.runtime.models.special_ids import check_languages
 from textbox_elmer.runtime.pretraining_run import check_pretraining, prepare_pretraining
 from textbox_elmer.runtime.runs.curves import Curves
 from textbox_elmer.runtime.runs.folder import run_folder
-from textbox_elmer.runtime.runs.logs import log_to_console, log_to_file
+from textbox_elmer.runtime.runs.logs import log_to_file, show_messages
 from textbox_elmer.runtime.runs.results import library_versions, save_results, show_results, source_commit
 from textbox_elmer.runtime.runs.summary import summarize
 from textbox_elmer.runtime.trained import assemble
@@ -82,7 +82,7 @@ def run_experiment(config: Config, command: str) -> dict[str, Any]:
     """
     _choose_device(config)
     processes = Processes(config["use_gpu"])
-    log_to_console(config["state"] if processes.is_main else "error")
+    show_messages(config["state"] if processes.is_main else "error")
     spec = find_model(config.model)
     _check(config, spec)
     set_seed(config["seed"])

@@ -1,6 +1,5 @@
 """Models put together out of two of one kind, an encoder and a decoder, such as BERT2BERT."""
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,9 +11,6 @@ from transformers import (
     EncoderDecoderModel,
     PreTrainedConfig,
 )
-
-# Said at every start, it tells how the losses of transformers 4.12 changed.
-warnings.filterwarnings("ignore", category=FutureWarning, module="transformers.models.encoder_decoder")
 
 SHARED = ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id")
 

@@ -3,6 +3,7 @@
 import io
 import logging
 import sys
+import warnings
 from contextlib import suppress
 from pathlib import Path
 
@@ -54,11 +55,23 @@ class LogFile(logging.FileHandler):
         logger.warning("%s cannot be written (%s): going on without it.", self.path, error.strerror)
 
 
-def log_to_console(level: str) -> None:
-    """Show this package's messages from `level` ("info", …) on stderr, and the libraries' warnings."""
+def quiet_libraries() -> None:
+    """Let other libraries say errors alone and draw no bars: for the command line alone, in a process of its own."""
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     datasets.disable_progress_bars()
+    # Said at every start, it tells how the losses of transformers 4.12 changed.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers.models.encoder_decoder")
+
+
+def log_to_console(level: str) -> None:
+    """Show a command's messages from `level` ("info", …) on stderr, and no other library's."""
+    quiet_libraries()
+    show_messages(level)
+
+
+def show_messages(level: str) -> None:
+    """Show this package's messages from `level` ("info", …) on stderr."""
     logger = logging.getLogger(PACKAGE)
     logger.setLevel(level.upper())
     logger.propagate = False
