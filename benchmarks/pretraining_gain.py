@@ -29,7 +29,7 @@ from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
 from textbox_elmer.pretraining.corpus import CorpusBatches, CorpusLoader, build_index, find_files, sample_texts
 from textbox_elmer.runtime.catalogue.datasets import APIDOC, APIDOC_PROSE
-from textbox_elmer.runtime.catalogue.find_model import find_model
+from textbox_elmer.runtime.catalogue.models import find_model
 from textbox_elmer.runtime.config import Config, parse_command_line, resolve_config
 from textbox_elmer.runtime.data import encode_split, load_split, load_tokenizer, train_tokenizer
 from textbox_elmer.runtime.data.collators import fine_tuning_collator

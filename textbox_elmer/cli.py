@@ -13,7 +13,7 @@ from textbox_elmer import __version__
 from textbox_elmer.arguments import Parser
 from textbox_elmer.errors import UserError, is_panic
 from textbox_elmer.files import FULL
-from textbox_elmer.runtime.catalogue.find_model import MODELS
+from textbox_elmer.runtime.catalogue.models import MODELS
 from textbox_elmer.suggest import nearest
 from textbox_elmer.terminal import reason_of, shown
 from textbox_elmer.termination import STATUS, Terminated, listening

@@ -19,7 +19,7 @@ from textbox_elmer.datasets.distillation.distill import distill_with
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
 from textbox_elmer.runtime.catalogue.distilled import RECORD
-from textbox_elmer.runtime.catalogue.find_model import find_model
+from textbox_elmer.runtime.catalogue.models import find_model
 from textbox_elmer.runtime.config import Config, resolve_config
 from textbox_elmer.runtime.data import (
     find_dataset,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from textbox_elmer.cli import main
-from textbox_elmer.runtime.catalogue.find_model import MODELS
+from textbox_elmer.runtime.catalogue.models import MODELS
 
 REPOSITORY = Path(__file__).parents[2]
 

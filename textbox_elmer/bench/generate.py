@@ -11,7 +11,7 @@ import torch
 
 from textbox_elmer.bench.planted_weights import plant
 from textbox_elmer.inference import TextWriter
-from textbox_elmer.runtime.catalogue.find_model import find_model
+from textbox_elmer.runtime.catalogue.models import find_model
 from textbox_elmer.runtime.config import resolve_config
 from textbox_elmer.runtime.models.building import build_model
 from textbox_elmer.runtime.models.generation import prepared

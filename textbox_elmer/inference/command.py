@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     from textbox_elmer.inference.ranks import ranks_of_environment
     from textbox_elmer.inference.tables.rows import NewColumns
     from textbox_elmer.inference.writer import TextWriter, details_of, writer_config
-    from textbox_elmer.runtime.catalogue.find_model import find_model
+    from textbox_elmer.runtime.catalogue.models import find_model
     from textbox_elmer.runtime.runs.logs import log_to_console
     from textbox_elmer.runtime.trained import load_trained
 

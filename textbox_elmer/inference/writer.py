@@ -9,7 +9,7 @@ import torch
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.inference.tables.rows import Answer
-from textbox_elmer.runtime.catalogue.find_model import ModelSpec
+from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.find_trained import locate
 from textbox_elmer.runtime.models.generation import Generated

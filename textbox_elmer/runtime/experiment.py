@@ -17,7 +17,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallba
 from transformers.integrations import WandbCallback
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.catalogue.find_model import ModelSpec, find_model
+from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
+from textbox_elmer.runtime.catalogue.models import find_model
 from textbox_elmer.runtime.config import Config, format_config
 from textbox_elmer.runtime.data import (
     Split,

@@ -9,7 +9,7 @@ from typing import Any
 from transformers import PreTrainedConfig
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.catalogue.find_model import MODELS, find_model
+from textbox_elmer.runtime.catalogue.models import MODELS, find_model
 from textbox_elmer.runtime.config import Config, resolve_config
 from textbox_elmer.runtime.models.building import checkpoint_config
 from textbox_elmer.runtime.trained import run_config

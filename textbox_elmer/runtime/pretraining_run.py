@@ -21,7 +21,8 @@ from textbox_elmer.pretraining.corpus import (
     open_stream,
     sample_texts,
 )
-from textbox_elmer.runtime.catalogue.find_model import MODELS, ModelSpec
+from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
+from textbox_elmer.runtime.catalogue.models import MODELS
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.data import (
     find_dataset,

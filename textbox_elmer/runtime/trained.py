@@ -13,7 +13,8 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from textbox_elmer.runtime.catalogue.find_model import ModelSpec, find_model
+from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
+from textbox_elmer.runtime.catalogue.models import find_model
 from textbox_elmer.runtime.config import Config, resolve_config
 from textbox_elmer.runtime.data import Split, TextEncoder, encode_split, fine_tuning_collator, fingerprint
 from textbox_elmer.runtime.data.collators import prompts

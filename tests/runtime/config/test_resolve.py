@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.catalogue.find_model import MODELS
+from textbox_elmer.runtime.catalogue.models import MODELS
 from textbox_elmer.runtime.config import format_config, resolve_config
 from textbox_elmer.runtime.config.properties import properties_folders
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from textbox_elmer.runtime.catalogue.find_model import MODELS
+from textbox_elmer.runtime.catalogue.models import MODELS
 from textbox_elmer.runtime.config import Config, parse_command_line, resolve_config
 
 

@@ -8,7 +8,7 @@ import transformers
 from transformers import PreTrainedTokenizerBase
 
 from tests.conftest import TINY
-from textbox_elmer.runtime.catalogue.find_model import find_model
+from textbox_elmer.runtime.catalogue.models import find_model
 
 SIZES: dict[str, Any] = {
     **dict.fromkeys(("d_model", "hidden_size", "n_embd"), 32),

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from tests.conftest import WORDS
 from tests.runtime.models.peers import FORMATS, LANGUAGES, SOURCE, TARGET, letters, tiny_peer, with_files
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.catalogue.find_model import find_model
+from textbox_elmer.runtime.catalogue.models import find_model
 from textbox_elmer.runtime.config import resolve_config
 from textbox_elmer.runtime.data import Split, encode_split
 from textbox_elmer.runtime.data.tokenizer import build_tokenizer

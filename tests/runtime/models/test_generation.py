@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from tests.conftest import WORDS
 from tests.runtime.models.peers import FORMATS, tiny_peer
-from textbox_elmer.runtime.catalogue.find_model import find_model
+from textbox_elmer.runtime.catalogue.models import find_model
 from textbox_elmer.runtime.config import Config, resolve_config
 from textbox_elmer.runtime.data import CausalCollator, Split, encode_split
 from textbox_elmer.runtime.data.collators import fine_tuning_collator, prompts

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from tests.conftest import WORDS
 from tests.runtime.models.peers import FORMATS, LANGUAGES, tiny_peer, with_files
 from textbox_elmer import run_textbox
-from textbox_elmer.runtime.catalogue.find_model import MODELS
+from textbox_elmer.runtime.catalogue.models import MODELS
 
 
 def test_every_model_is_among_them() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.catalogue.find_model import MODELS, find_model
+from textbox_elmer.runtime.catalogue.models import MODELS, find_model
 from textbox_elmer.runtime.config import resolve_config
 
 # TextBox's own list of names (textbox/utils/enum_type.py), less those that it alone can run.

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.catalogue.find_model import ModelSpec, find_model
+from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
+from textbox_elmer.runtime.catalogue.models import find_model
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.find_trained import locate
 

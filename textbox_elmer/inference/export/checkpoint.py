@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerBase
 from textbox_elmer.errors import UserError
 from textbox_elmer.model import ElmerForConditionalGeneration
 from textbox_elmer.reading import read_json
-from textbox_elmer.runtime.catalogue.find_model import find_model
+from textbox_elmer.runtime.catalogue.models import find_model
 from textbox_elmer.runtime.data import load_tokenizer
 from textbox_elmer.runtime.models.building import load_pretrained
 

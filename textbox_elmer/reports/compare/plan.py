@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.catalogue.find_model import find_model
+from textbox_elmer.runtime.catalogue.models import find_model
 from textbox_elmer.runtime.config import Config, resolve_config
 from textbox_elmer.runtime.config.command_line import FILES
 from textbox_elmer.runtime.metrics import check_metrics

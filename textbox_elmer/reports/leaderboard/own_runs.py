@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from textbox_elmer.reports.leaderboard.rows import Leaderboard, Row
-from textbox_elmer.runtime.catalogue.find_model import MODELS
+from textbox_elmer.runtime.catalogue.models import MODELS
 from textbox_elmer.runtime.runs.results import GENERATION, RESULTS, read_results
 
 

@@ -1,9 +1,11 @@
-"""Every model that the host trains, and TextBox's that it does not."""
+"""Every model that the host trains, found by TextBox's names, and TextBox's that it does not."""
 
+import re
 from collections.abc import Mapping
 
-from textbox_elmer.runtime.catalogue.formats import Format
-from textbox_elmer.runtime.catalogue.model_spec import CAUSAL, NAR, ModelSpec
+from textbox_elmer.errors import UserError
+from textbox_elmer.runtime.catalogue.model_spec import CAUSAL, NAR, Format, ModelSpec
+from textbox_elmer.suggest import nearest
 
 BART_TOKENS = {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>", "mask": "<mask>"}
 BART_TOKENS |= {"cls": "<s>", "sep": "</s>"}
@@ -191,3 +193,27 @@ ELSEWHERE: Mapping[str, str] = {
     "XLM": "has no decoder in transformers 5",
     "XLM-ProphetNet": "has left transformers in version 5",
 }
+
+
+def find_model(name: str) -> ModelSpec:
+    """Return the registered model called `name`, whatever its case, hyphens and underscores.
+
+    Raises:
+        UserError: no such model, or one that runs in TextBox alone.
+    """
+    wanted = _plain(name)
+    for spec in MODELS.values():
+        if wanted in map(_plain, spec.names):
+            return spec
+    for other, reason in ELSEWHERE.items():
+        if wanted == _plain(other):
+            raise UserError(
+                f"{other} {reason}: run it in TextBox itself, by --textbox_home=<the folder of a TextBox checkout>."
+            )
+    guess = nearest(name, [*(known for spec in MODELS.values() for known in spec.names), *ELSEWHERE])
+    hint = f" Did you mean {guess}?" if guess else ""
+    raise UserError(f"There is no model called {name!r}.{hint} The models are {', '.join(MODELS)}.")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_]", "", name.lower())

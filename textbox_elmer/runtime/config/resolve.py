@@ -7,7 +7,8 @@ from typing import Any
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
 from textbox_elmer.runtime.catalogue.distilled import names_of_settings
-from textbox_elmer.runtime.catalogue.find_model import ModelSpec, find_model
+from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
+from textbox_elmer.runtime.catalogue.models import find_model
 from textbox_elmer.runtime.config.command_line import DEBUG, FILES, HOME, TRIALS
 from textbox_elmer.runtime.config.keys import GROUPS, KEYS, NOT_OFFERED
 from textbox_elmer.runtime.config.properties import find_property_file

@@ -13,8 +13,7 @@ from textbox_elmer.cache import cached, content_key
 from textbox_elmer.errors import UserError, as_user_error, is_panic
 from textbox_elmer.hub import hub_arguments
 from textbox_elmer.model.sizes import check_config_file
-from textbox_elmer.runtime.catalogue.formats import LANGUAGES, frame_of
-from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
+from textbox_elmer.runtime.catalogue.model_spec import LANGUAGES, ModelSpec, frame_of
 from textbox_elmer.runtime.data.folder import Split
 from textbox_elmer.terminal import reason_of
 from textbox_elmer.text.lines import references_of

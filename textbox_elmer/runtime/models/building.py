@@ -20,8 +20,7 @@ from textbox_elmer.hub import hub_arguments
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.model.loading import check_taken_further, load_weights, read_config
 from textbox_elmer.model.sizes import check_counts, check_fits, check_lengths, settle_canvas
-from textbox_elmer.runtime.catalogue.find_model import ModelSpec
-from textbox_elmer.runtime.catalogue.formats import LANGUAGES
+from textbox_elmer.runtime.catalogue.model_spec import LANGUAGES, ModelSpec
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.models import pairs
 from textbox_elmer.runtime.models.special_ids import SpecialIds, special_ids

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.model.finite import NoNumbersError
-from textbox_elmer.runtime.catalogue.find_model import ModelSpec
+from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.terminal import reason_of
 

@@ -8,8 +8,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.catalogue.find_model import ModelSpec
-from textbox_elmer.runtime.catalogue.formats import LANGUAGES, frame_of
+from textbox_elmer.runtime.catalogue.model_spec import LANGUAGES, ModelSpec, frame_of
 from textbox_elmer.suggest import nearest
 from textbox_elmer.text.frames import Frame
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, Seq2SeqTrainingArguments
 
-from textbox_elmer.runtime.catalogue.find_model import ModelSpec
+from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.training.selection import selects_by_loss
 

@@ -19,7 +19,7 @@ from textbox_elmer.errors import UserError
 from textbox_elmer.model.finite import NoNumbersError, are_numbers
 from textbox_elmer.model.glancing import glancing_ratio
 from textbox_elmer.model.losses import mean_loss, token_count, token_losses
-from textbox_elmer.runtime.catalogue.find_model import ModelSpec
+from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.data.collators import prompts
 from textbox_elmer.runtime.data.tokenization import source_lengths
