@@ -10,7 +10,7 @@ from rich.table import Table
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
 from textbox_elmer.terminal import say, table_console
-from textbox_elmer.trials.series import Several
+from textbox_elmer.trials.series import Several, spread
 
 SEEDS_BELOW = 10**9
 
@@ -38,16 +38,10 @@ def _run(several: Several, count: int) -> None:
         results = several.run(f"seed-{seed}", {"seed": seed})
         rows.append({"seed": seed, **_numbers(results)})
     names = [name for name in rows[0] if name != "seed" and all(name in row for row in rows)]
-    summary = {name: _spread([row[name] for row in rows]) for name in names}
+    summary = {name: spread([row[name] for row in rows]) for name in names}
     report = {"trials": rows, "summary": summary}
     write_atomically(several.folder / "multi_seed.json", json.dumps(report, indent=2))
     _show(report, several)
-
-
-def _spread(values: list[float]) -> dict[str, float | None]:
-    with np.errstate(invalid="ignore"):  # of a loss that has diverged
-        deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
-        return {"mean": float(np.mean(values)), "deviation": deviation}
 
 
 def _numbers(results: Mapping[str, Any]) -> dict[str, float]:

@@ -1,10 +1,12 @@
-"""The folder and the options that several trials of one command line share."""
+"""What several trials of one command line have in common: their folder, their options, the spread of their scores."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.config import Config, resolve_config
@@ -56,3 +58,10 @@ class Several:
         # As in TextBox a trial is validated and leaves no weights, unless they are asked for.
         options = {"do_test": False, "max_save": 0, **self.options, **changes}
         return run_trial(self.folder / name, options, self.config_files)
+
+
+def spread(values: list[float]) -> dict[str, float | None]:
+    """Return some values' mean, and the sample's standard deviation, None of one value alone."""
+    with np.errstate(invalid="ignore"):  # of a loss that has diverged
+        deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        return {"mean": float(np.mean(values)), "deviation": deviation}

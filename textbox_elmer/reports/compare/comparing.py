@@ -9,7 +9,6 @@ from textbox_elmer.files import write_atomically
 from textbox_elmer.reports.compare.document import markdown, show
 from textbox_elmer.reports.compare.plan import Plan
 from textbox_elmer.reports.compare.plot import check_matplotlib, draw
-from textbox_elmer.reports.compare.runs import ensure_runs, results_of
 from textbox_elmer.reports.compare.side_by_side import test_split, write_side_by_side
 from textbox_elmer.reports.compare.significance import drawn_scores, p_value
 from textbox_elmer.runtime.config.command_line import FILES
@@ -18,7 +17,8 @@ from textbox_elmer.runtime.metrics.registry import with_defaults
 from textbox_elmer.runtime.runs.logs import log_to_console
 from textbox_elmer.runtime.runs.results import library_versions
 from textbox_elmer.terminal import say
-from textbox_elmer.trials.trial import held_settings
+from textbox_elmer.trials.series import spread
+from textbox_elmer.trials.trial import held_settings, is_done, run_trial
 
 
 def compare(plan: Plan, command: str) -> None:
@@ -40,7 +40,7 @@ def compare(plan: Plan, command: str) -> None:
 
 
 def _compare(plan: Plan, command: str) -> None:
-    ensure_runs(plan)
+    _ensure_runs(plan)
     log_to_console("warning")
     report = {"command": command, "versions": library_versions(), **_measure(plan)}
     write_atomically(plan.out / "compare.json", json.dumps(report, indent=2, ensure_ascii=False))
@@ -48,6 +48,25 @@ def _compare(plan: Plan, command: str) -> None:
     draw(report, plan.out)
     show(report)
     say(f"Written: {plan.out}/compare.json, compare.md, compare.png, compare.svg")
+
+
+def _ensure_runs(plan: Plan) -> None:
+    """Train what is not trained yet.
+
+    Raises:
+        UserError: a training failed; it has said why.
+    """
+    runs = [(model, seed) for seed in plan.seeds for model in plan.models]
+    missing = [run for run in runs if not is_done(plan.run_folder(*run))]
+    for number, (model, seed) in enumerate(missing, start=1):
+        say(f"[{number}/{len(missing)}] {model}, seed {seed}")
+        _results_of(plan, model, seed)
+
+
+def _results_of(plan: Plan, model: str, seed: int) -> dict[str, Any]:
+    """Return what a run's results.json says, after running it if need be."""
+    options = {"model": model, "dataset": plan.dataset, "stopping_steps": 0, **plan.options, "seed": seed}
+    return run_trial(plan.run_folder(model, seed), options, plan.config_files)
 
 
 def _measure(plan: Plan) -> dict[str, Any]:
@@ -62,7 +81,7 @@ def _measure(plan: Plan) -> dict[str, Any]:
     baseline = plan.models[0]
     rows = []
     for model in plan.models:
-        runs = [results_of(plan, model, seed) for seed in plan.seeds]
+        runs = [_results_of(plan, model, seed) for seed in plan.seeds]
         latencies = [written[seed][model]["ms_per_example"] for seed in plan.seeds]
         row = {
             "model": model,
@@ -94,6 +113,4 @@ def _measure(plan: Plan) -> dict[str, Any]:
 
 
 def _spread(values: list[float]) -> dict[str, Any]:
-    """Return a mean, the sample's standard deviation (None of one value alone) and the values."""
-    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return {"mean": float(np.mean(values)), "deviation": deviation, "values": values}
+    return {**spread(values), "values": values}
