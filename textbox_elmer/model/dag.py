@@ -42,30 +42,18 @@ COMMON = 1e-28
 CACHED = 2**19
 
 
-def path_log_likelihood(
-    emissions: Tensor, transitions: Tensor, target_lengths: Tensor, canvas_lengths: Tensor
-) -> Tensor:
-    """Return the log-likelihood of each text, summed over its paths, in nats, `[batch]`.
-
-    It is differentiable with respect to `emissions` and `transitions`. A text without a possible path has -inf and no
-    gradient.
-    """
-    return path_log_likelihood_and_posterior(emissions, transitions, target_lengths, canvas_lengths)[0]
-
-
-def path_posterior(emissions: Tensor, transitions: Tensor, target_lengths: Tensor, canvas_lengths: Tensor) -> Tensor:
-    """Return the probability that a text's token t is emitted at vertex v, `[batch, target_length, canvas]`.
-
-    Given the text, each token's probabilities add up to 1. They are 0 in the padding and for a text without a possible
-    path. No gradient flows through them.
-    """
-    return path_log_likelihood_and_posterior(emissions, transitions, target_lengths, canvas_lengths)[1]
-
-
 def path_log_likelihood_and_posterior(
     emissions: Tensor, transitions: Tensor, target_lengths: Tensor, canvas_lengths: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return what `path_log_likelihood` and `path_posterior` return, for the price of one of them."""
+    """Return what a text's paths add up to, and where on them its tokens are emitted.
+
+    Returns:
+        the log-likelihood of each text, summed over its paths, in nats, `[batch]`, which is differentiable with respect
+        to `emissions` and `transitions`; -inf and without a gradient for a text without a possible path.
+        The probability that a text's token t is emitted at vertex v, `[batch, target_length, canvas]`, through which no
+        gradient flows: given the text, each token's add up to 1. They are 0 in the padding and for a text without a
+        possible path.
+    """
     # Mixed precision would multiply masses in 16 bits.
     with torch.autocast(emissions.device.type, enabled=False):
         return _PathLikelihood.apply(emissions, transitions, target_lengths, canvas_lengths)
