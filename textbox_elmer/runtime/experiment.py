@@ -3,33 +3,23 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
 from safetensors.torch import load_file
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, set_seed
+from transformers import TrainerCallback, set_seed
 from transformers.integrations import WandbCallback
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
 from textbox_elmer.runtime.catalogue.models import find_model
 from textbox_elmer.runtime.config import Config, format_config
-from textbox_elmer.runtime.data import (
-    Split,
-    find_dataset,
-    fine_tuning_collator,
-    load_split,
-    quick_test_limit,
-    training_texts,
-)
+from textbox_elmer.runtime.job import Job, prepare_fine_tuning
 from textbox_elmer.runtime.metrics import check_metrics, metric_names
-from textbox_elmer.runtime.models.generation import canvas_positions, generate_ids
+from textbox_elmer.runtime.models.generation import canvas_positions
 from textbox_elmer.runtime.models.special_ids import check_languages
 from textbox_elmer.runtime.pretraining_run import check_pretraining, prepare_pretraining
 from textbox_elmer.runtime.runs.curves import Curves
@@ -37,7 +27,6 @@ from textbox_elmer.runtime.runs.folder import run_folder
 from textbox_elmer.runtime.runs.logs import log_to_file, show_messages
 from textbox_elmer.runtime.runs.results import library_versions, save_results, show_results, source_commit
 from textbox_elmer.runtime.runs.summary import summarize
-from textbox_elmer.runtime.trained import assemble
 from textbox_elmer.runtime.training import HostTrainer, checkpoints
 from textbox_elmer.runtime.training.corpus_trainer import PretrainingTrainer
 from textbox_elmer.runtime.training.optimizers import optimizer_and_arguments
@@ -45,27 +34,9 @@ from textbox_elmer.runtime.training.processes import Processes
 from textbox_elmer.runtime.training.resuming import check_resumable
 from textbox_elmer.runtime.training.schedule import check_schedule
 from textbox_elmer.runtime.training.selection import check_selection
-from textbox_elmer.terminal import reason_of
 from textbox_elmer.termination import deferred, saying
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class Job:
-    """What a run works on and with; None or empty where it needs none."""
-
-    tokenizer: PreTrainedTokenizerBase
-    model: PreTrainedModel
-    collator: Callable
-    train: Any
-    valid: Any
-    test: Dataset | None = None
-    texts: Mapping[str, Split] = field(default_factory=dict)
-
-    def references(self, split: str) -> list[str | list[str]]:
-        """Return a split's references, none if the run does without the split."""
-        return self.texts[split].target if split in self.texts else []
 
 
 def run_experiment(config: Config, command: str) -> dict[str, Any]:
@@ -89,7 +60,7 @@ def run_experiment(config: Config, command: str) -> dict[str, Any]:
     set_seed(config["seed"])
     if config["reproducibility"]:
         torch.backends.cudnn.deterministic = True
-    job = _pretraining(config, spec, processes) if config.pretrains else _fine_tuning(config, spec, processes)
+    job = (prepare_pretraining if config.pretrains else prepare_fine_tuning)(config, spec, processes)
     resumed = _resumed_checkpoint(config, processes)
     with ExitStack() as stack:
         run = processes.from_main(stack.enter_context(run_folder(config)) if processes.is_main else None)
@@ -172,45 +143,6 @@ def _check(config: Config, spec: ModelSpec) -> None:
     optimizer_and_arguments(config)
     if config["wandb"] not in (None, "disabled") and find_spec("wandb") is None:
         raise UserError(f"wandb={config['wandb']} needs the package wandb: pip install wandb.")
-
-
-def _pretraining(config: Config, spec: ModelSpec, processes: Processes) -> Job:
-    parts = prepare_pretraining(config, spec, processes)
-    return Job(parts.tokenizer, parts.model, parts.collator, parts.train, parts.valid)
-
-
-def _fine_tuning(config: Config, spec: ModelSpec, processes: Processes) -> Job:
-    folder = find_dataset(config["data_path"], config.dataset)
-    wanted = {
-        "train": config["do_train"],
-        "valid": config["do_train"] and config["do_valid"],
-        "test": config["do_test"],
-    }
-    limit = quick_test_limit(config["quick_test"])
-    texts = {name: load_split(folder, name, limit) for name, needed in wanted.items() if needed}
-
-    def sample() -> list[str]:
-        whole = texts.get("train") if limit is None else None
-        return training_texts(whole or load_split(folder, "train"))
-
-    with processes.main_first():  # the others find its work in the cache
-        made = assemble(config, sample)
-        ids = {name: made.encode(split) for name, split in texts.items()}
-    _try_generation(made.model, spec, config, next(iter(ids.values())))
-    collator = fine_tuning_collator(config, spec, made.tokenizer)
-    return Job(made.tokenizer, made.model, collator, ids.get("train"), ids.get("valid"), ids.get("test"), texts)
-
-
-def _try_generation(model: PreTrainedModel, spec: ModelSpec, config: Config, ids: Dataset) -> None:
-    """Generate for one source, so that unsuitable options are found before the training and not after it."""
-    input_ids = torch.tensor(ids[:1]["source_ids"])
-    try:
-        generate_ids(model.eval(), spec, config, input_ids, torch.ones_like(input_ids))
-    except (RuntimeError, LookupError, ArithmeticError, AttributeError, AssertionError) as error:
-        raise UserError(
-            f"{spec.name} cannot write a text by these sizes and generation_kwargs ({type(error).__name__}: "
-            f"{reason_of(error)}): give others."
-        ) from error
 
 
 def _trackers(config: Config, run: Path) -> list[TrainerCallback]:

@@ -1,11 +1,10 @@
 """What a pre-training run needs: a corpus, a tokenizer, a model, and the collator that corrupts texts."""
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 from torch.utils.data import Dataset
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from textbox_elmer.cache import content_key
 from textbox_elmer.errors import UserError, as_user_error
@@ -30,23 +29,13 @@ from textbox_elmer.runtime.data import (
     quick_test_limit,
 )
 from textbox_elmer.runtime.data.tokenizer import build_tokenizer
+from textbox_elmer.runtime.job import Job
 from textbox_elmer.runtime.models.building import build_model
 from textbox_elmer.runtime.training.processes import Processes
 
 logger = logging.getLogger(__name__)
 
 HELD_OUT_SHARE, HELD_OUT_MOST = 100, 1000  # one in a hundred examples, at most a thousand
-
-
-@dataclass
-class Pretraining:
-    """The parts of a pre-training run."""
-
-    tokenizer: PreTrainedTokenizerBase
-    model: PreTrainedModel
-    collator: PretrainingCollator
-    train: Dataset
-    valid: Dataset | None
 
 
 def check_pretraining(config: Config, spec: ModelSpec) -> None:
@@ -66,7 +55,7 @@ def check_pretraining(config: Config, spec: ModelSpec) -> None:
         raise UserError("Nothing to do: pre-training has no test, and do_train is False.")
 
 
-def prepare_pretraining(config: Config, spec: ModelSpec, processes: Processes) -> Pretraining:
+def prepare_pretraining(config: Config, spec: ModelSpec, processes: Processes) -> Job:
     """Open the corpus and build what trains on it; nothing is written but caches.
 
     Raises:
@@ -88,7 +77,7 @@ def prepare_pretraining(config: Config, spec: ModelSpec, processes: Processes) -
             canvas_scale=model.config.canvas_scale if spec.parallel else 1,
             exit_layers=model.config.decoder_layers if config["pretrain_task"] == "lplm" else None,
         )
-    return Pretraining(tokenizer, model, collator, train, valid if config["do_valid"] else None)
+    return Job(tokenizer, model, collator, train, valid if config["do_valid"] else None)
 
 
 def _from_files(
