@@ -117,7 +117,7 @@ class TransformerLayer(GradientCheckpointingLayer):
     """What encoder and decoder layers share: self-attention and feed-forward, each added to what it reads.
 
     The sum is normalised (BART's order), or with `normalize_before` what they read is. With gradient checkpointing a
-    layer's activations are computed again in the backward pass; keys and values of a decoder's layer are kept.
+    layer's activations are computed again in the backward pass.
     """
 
     def __init__(self, config: ElmerConfig, heads: int, inner: int) -> None:
@@ -180,9 +180,23 @@ class DecoderLayer(TransformerLayer):
         return self.remember_self(hidden), self.encoder_attn.remember_for(encoder_states, queries)
 
     def forward(
+        self,
+        hidden: Tensor,
+        encoder_states: Tensor,
+        encoder_mask: Tensor | None,
+        canvas_mask: Tensor | None = None,
+    ) -> Tensor:
+        """Map the canvas's states `[batch, canvas, width]` to the next layer's.
+
+        All that training computes of a layer is computed in here: gradient checkpointing and FSDP, which gathers a
+        layer's weights for this call alone, know no other entrance.
+        """
+        return self.attend(hidden, self.remember(hidden, encoder_states, None), encoder_mask, canvas_mask)
+
+    def attend(
         self, queries: Tensor, memory: Memory, encoder_mask: Tensor | None, canvas_mask: Tensor | None = None
     ) -> Tensor:
-        """Map the canvas's states, or some of them, `[batch, m, width]` to the next layer's."""
+        """Map some of the canvas's states, `[batch, m, width]`, to the next layer's; `memory` is of all of them."""
         canvas, source = memory
         queries = self.attend_self(queries, canvas, canvas_mask)
         queries = self.add(
@@ -243,7 +257,7 @@ class CanvasLayer:
 
     def __call__(self, hidden: Tensor) -> Tensor:
         """Map `[batch, target_length, width]` states to the next layer's."""
-        return self.over(hidden)(hidden)
+        return self.layer(hidden, self.encoder_states, self.encoder_mask, self.canvas_mask)
 
     def over(self, hidden: Tensor, queries: int | None = None) -> Callable[[Tensor], Tensor]:
         """Return a function from any of the states, `[batch, m, width]`, to the next layer's; all serve as keys.
@@ -252,7 +266,7 @@ class CanvasLayer:
             queries: about how many of a row's states it will be asked for, where that depends on the texts.
         """
         memory = self.layer.remember(hidden, self.encoder_states, queries)
-        return lambda queries: self.layer(queries, memory, self.encoder_mask, self.canvas_mask)
+        return lambda queries: self.layer.attend(queries, memory, self.encoder_mask, self.canvas_mask)
 
 
 class Decoder(Stack):
