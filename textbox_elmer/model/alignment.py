@@ -103,6 +103,7 @@ class GraphAlignment(Alignment):
 
     def likelihood(self, exit_: Emissions, transitions: Tensor | None, glance: Glance | None) -> tuple[Tensor, Tensor]:
         """See `Alignment`."""
+        assert transitions is not None
         emissions = self._emissions(exit_, glance)
         log_likelihood, posterior = path_log_likelihood_and_posterior(
             emissions, transitions, self.lengths + 2, self.canvas_lengths
@@ -115,6 +116,7 @@ class GraphAlignment(Alignment):
 
     def places(self, exit_: Emissions, transitions: Tensor | None) -> Tensor:
         """See `Alignment`."""
+        assert transitions is not None
         path = best_path(self._emissions(exit_, None), transitions, self.lengths + 2, self.canvas_lengths)[:, 1:-1]
         words = torch.arange(path.shape[1], device=path.device)
         on_path = (words < self.lengths[:, None]) & (path > 0)
@@ -177,12 +179,13 @@ class CtcAlignment(Alignment):
 
     def _arguments(self, exit_: Emissions, glance: Glance | None) -> tuple[Tensor, ...]:
         targets, blanks = exit_.targets, exit_.blanks
+        assert blanks is not None
         if glance is not None:
             targets, blanks = force(targets, glance), blanks.masked_fill(glance.revealed, -torch.inf)
         return targets.transpose(1, 2), blanks, self.targets, self.lengths, self.canvas_lengths
 
 
-ALIGNMENTS = {"position": PositionAlignment, "dag": GraphAlignment, "ctc": CtcAlignment}
+ALIGNMENTS: dict[str, type[Alignment]] = {"position": PositionAlignment, "dag": GraphAlignment, "ctc": CtcAlignment}
 
 
 def weighted(log_probs: Tensor, writes: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """ELMER's configuration: BART's fields and its own."""
 
 import math
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, TypeVar
 
 from huggingface_hub.dataclasses import strict
 from transformers import BartConfig
@@ -21,6 +21,14 @@ def check_exit_threshold(criterion: str, threshold: float) -> None:
     if criterion == "entropy":
         raise ValueError(f"exit_threshold is an entropy in nats, 0 or more, not {threshold}.")
     raise ValueError(f"exit_threshold is a confidence under exit_criterion={criterion}, 0 or more, not {threshold}.")
+
+T = TypeVar("T")
+# What may be left to __post_init__, as None: whoever reads a configuration meets a value.
+if TYPE_CHECKING:
+    Derived = Annotated[T, "derived"]
+else:
+    Derived = Optional
+LEFT: Any = None
 
 
 @strict
@@ -60,22 +68,29 @@ class ElmerConfig(BartConfig):
 
     model_type = "elmer"
 
-    encoder_layers: int | None = 6
-    encoder_ffn_dim: int | None = 3072
-    encoder_attention_heads: int | None = 12
-    decoder_layers: int | None = 6
-    decoder_ffn_dim: int | None = 3072
-    decoder_attention_heads: int | None = 12
-    d_model: int | None = 768
+    encoder_layers: int = 6
+    encoder_ffn_dim: int = 3072
+    encoder_attention_heads: int = 12
+    decoder_layers: int = 6
+    decoder_ffn_dim: int = 3072
+    decoder_attention_heads: int = 12
+    d_model: int = 768
+    activation_function: str = "gelu"
+    dropout: float | int = 0.1
+    attention_dropout: float | int = 0.0
+    activation_dropout: float | int = 0.0
+    pad_token_id: int = 1
+    bos_token_id: int = 0
+    eos_token_id: int = 2
     use_cache: bool = False
     exit_mode: Literal["soft", "hard", "last"] = "soft"
     exit_criterion: Literal["entropy", "saturation", "classifier"] = "entropy"
     exit_threshold: float | int | None = None
     gold_mixing: float | int = 0.3
-    mask_token_id: int | None = None
-    canvas_length: int | None = None
+    mask_token_id: Derived[int] = LEFT
+    canvas_length: Derived[int] = LEFT
     alignment: Literal["position", "dag", "ctc"] = "position"
-    canvas_scale: int | float | None = None
+    canvas_scale: Derived[int | float] = LEFT
     canvas_input: Literal["mask", "source"] = "mask"
     copy_source: bool = False
     normalize_before: bool = False

@@ -50,11 +50,11 @@ def best_alignment(
         score = torch.where(here, best + emission, score)
         choices.append(torch.where(here, choice, 0))
     best, state = score.masked_fill(~ends, IMPOSSIBLE).max(-1, keepdim=True)
-    states = [state]
+    trace = [state]
     for choice in reversed(choices):
         state = state - choice.gather(1, state)
-        states.append(state)
-    states = torch.cat(states[::-1], 1)
+        trace.append(state)
+    states = torch.cat(trace[::-1], 1)
     emits = (states % 2 == 1) & inside[..., 0].T & (best > IMPOSSIBLE)
     return torch.where(emits, states // 2, NO_TOKEN)
 

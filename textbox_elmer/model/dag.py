@@ -203,7 +203,7 @@ def _pulled_probabilities(
 
 def _exp_(logarithms: Tensor) -> Tensor:
     """Return the exponentials, in place of their logarithms; those that are negligible are 0."""
-    return torch.nn.functional.threshold_(logarithms.clamp_(min=math.log(NEGLIGIBLE) - 1).exp_(), NEGLIGIBLE, 0)
+    return torch.threshold_(logarithms.clamp_(min=math.log(NEGLIGIBLE) - 1).exp_(), NEGLIGIBLE, 0)
 
 
 def _all_masses(
@@ -246,7 +246,7 @@ def _fill(
     Those that are negligible become `floor`.
     """
     masses, scales, arrived = (part[:, rows].unsqueeze(2).unbind() for part in filled)
-    weights = weights[:, rows].unsqueeze(2).unbind()
+    by_token = weights[:, rows].unsqueeze(2).unbind()
     source, source_start, source_end = None, 0, 0
     for token in tokens:
         start, end = windows[token]
@@ -256,9 +256,9 @@ def _fill(
         else:
             # Not straight into `arriving`: torch multiplies one row after the other where the output has gaps.
             arriving.copy_(torch.bmm(source, probabilities[:, source_start:source_end, start:end]))
-        torch.mul(arriving, weights[token][..., start:end], out=mass)
+        torch.mul(arriving, by_token[token][..., start:end], out=mass)
         torch.sum(mass, -1, keepdim=True, out=scales[token])
-        torch.nn.functional.threshold_(mass.mul_(TOTAL / scales[token]), NEGLIGIBLE * TOTAL, floor * TOTAL)
+        torch.threshold_(mass.mul_(TOTAL / scales[token]), NEGLIGIBLE * TOTAL, floor * TOTAL)
         source, source_start, source_end = mass, start, end
 
 

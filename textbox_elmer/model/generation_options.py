@@ -71,7 +71,9 @@ class GenerationOptions:
         self._check_length()
         self._choose_exit(said)
         self.decoding = said.get("decoding", "lookahead")
-        walk = {name: said[name] for name in ("decoding", "num_beams", "length_penalty") if name in said}
+        walk: dict[str, Any] = {
+            name: said[name] for name in ("decoding", "num_beams", "length_penalty") if name in said
+        }
         if self.decoding != "beam":  # one beam, and no penalty, is what every other way of decoding has
             walk = {name: value for name, value in walk.items() if name == "decoding" or not _is(value, 1)}
         self._check_walk(walk)

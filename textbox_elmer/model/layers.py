@@ -1,8 +1,9 @@
 """BART's transformer layers (learned positions; post-norm, or pre-norm), with a bidirectional decoder."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ class PositionalEmbedding(nn.Embedding):
     def __init__(self, positions: int, width: int) -> None:
         super().__init__(positions + POSITION_OFFSET, width)
 
-    def forward(self, length: int) -> Tensor:
+    def forward(self, length: int) -> Tensor:  # type: ignore[override]  # of positions, not of ids
         """Return the embeddings of positions 0 … length - 1, `[length, width]`.
 
         Raises:
@@ -280,4 +281,5 @@ class Decoder(Stack):
         self, encoder_states: Tensor, encoder_mask: Tensor | None, canvas_mask: Tensor | None = None
     ) -> list[CanvasLayer]:
         """Return the layers as functions of the canvas's states alone."""
-        return [CanvasLayer(layer, encoder_states, encoder_mask, canvas_mask) for layer in self.layers]
+        layers = cast(Iterable[DecoderLayer], self.layers)
+        return [CanvasLayer(layer, encoder_states, encoder_mask, canvas_mask) for layer in layers]

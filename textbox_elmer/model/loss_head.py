@@ -5,10 +5,12 @@ copies. Here a chunk's logits become its losses, its gradients and, where the ne
 forgotten.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from .canvas import IGNORED
@@ -52,8 +54,12 @@ class LossHead:
             predictions[~self.counted] = OffRamp(self.weight, self.bias[None]).best(rest, with_bias=False)
         return predictions
 
-    def exit(self, states: Tensor, predicts: bool = False) -> Tensor | None:
-        """Count an exit of `[batch, target_length, width]` states; `losses` gets those of its labelled tokens."""
+    def exit(self, states: Tensor, predicts: bool = False) -> Tensor:
+        """Count an exit of `[batch, target_length, width]` states; `losses` gets those of its labelled tokens.
+
+        Returns:
+            the likeliest tokens where there are labels, `[n]`, if it `predicts`; else none, `[0]`.
+        """
         learnt = states[self.counted]
         with torch.no_grad():
             size = max(LOGITS_AT_A_TIME // len(self.weight), 1)
@@ -63,7 +69,7 @@ class LossHead:
         self.losses.append(losses)
         self._states.append(learnt)
         self._gradients.append(gradients)
-        return predictions if predicts else None
+        return predictions
 
     def _chunk(self, states: Tensor, labels: Tensor, predicts: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Return losses `[n]`, gradients `[n, width]` and predictions `[n]`, the latter two empty if not needed."""
@@ -128,14 +134,14 @@ class _WithGradient(Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, value: Tensor, weight: Tensor, gradient: Tensor | None, exits: int, *tensors: Tensor
+        ctx: Any, value: Tensor, weight: Tensor, gradient: Tensor | None, exits: int, *tensors: Tensor
     ) -> Tensor:
         ctx.gradients = gradient, tensors[exits:]
         return value.clone()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, scale: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.gradients is None:
             raise RuntimeError(
                 "This loss's gradient has been used up: backward() works once for each forward pass of an ELMER."

@@ -382,7 +382,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         self.eval()
         if self._preparation is not None and self._preparation.holds:
             return nullcontext()  # whoever prepared the model goes on with it
-        self._preparation = Preparation(self)
+        self._preparation = Preparation(self, self.lm_head)
         return self._preparation
 
     def train(self, mode: bool = True) -> "ElmerForConditionalGeneration":

@@ -4,12 +4,12 @@ A graph has several times as many vertices as a text has tokens. Their logits ov
 canvases of 256, several times over; all that a loss needs of them is one number a vertex.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 LOGITS_AT_A_TIME = 2**21  # 8 MB in float32
@@ -44,7 +44,7 @@ class _Normalize(Function):
     """The pass, whose gradient is formed from the logits anew."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, states: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(ctx: Any, states: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         parts = []
         for part in states.split(_rows(weight)):
             logits = _logits(part, weight, bias)
@@ -59,7 +59,7 @@ class _Normalize(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor | None, None]:
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor | None, None]:
         states, weight, bias, log_total = ctx.saved_tensors
         size = gradient.abs()
         learns = size > NEGLIGIBLE * size.amax()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from .packing import Linear, pack, suits
 from .screening import Screen, screen_pays
 
-_data = torch.Tensor.data
+_data: Any = torch.Tensor.data
 
 
 class Watched(nn.Parameter):
@@ -38,14 +38,16 @@ class Watched(nn.Parameter):
 class _Held:
     """A weight of a module, as it was when something was made of it."""
 
-    def __init__(self, module: nn.Module) -> None:
+    weight: Any  # of either class
+
+    def __init__(self, module: nn.Linear) -> None:
         self.module, self.weight, self.version = module, module.weight, module.weight._version
         self.weight.__class__ = Watched
         self.weight.handed_out = False
 
     def is_unchanged(self) -> bool:
-        weight = self.module.weight
-        same = weight is self.weight and type(weight) is Watched
+        weight = self.weight
+        same = weight is self.module.weight and type(weight) is Watched
         return same and weight._version == self.version and not weight.handed_out
 
 
@@ -58,14 +60,15 @@ class Preparation:
     was taken before (`weight.data`, an array of numpy).
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        layers, weight = [], model.lm_head.weight
+    def __init__(self, model: nn.Module, head: nn.Linear) -> None:
+        layers: list[Linear] = []
+        weight = head.weight
         watched = not weight.is_inference()  # weights made in inference mode count no versions
         if watched:
             layers = [layer for layer in model.modules() if isinstance(layer, Linear) and suits(layer.weight)]
         self._packs = [(layer, pack(layer)) for layer in layers]
         self._screen = Screen(weight) if watched and screen_pays(weight) else None
-        heads = [] if self._screen is None else [model.lm_head]
+        heads = [] if self._screen is None else [head]
         self._held = [_Held(module) for module in (*layers, *heads)]
 
     def __enter__(self) -> "Preparation":

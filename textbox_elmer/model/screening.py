@@ -58,7 +58,8 @@ class Screen:
         for part in states.split(STATES_AT_A_TIME):
             least, most = self._look(part).entropy_bounds()
             parts.append((most < entropy, least >= entropy))
-        return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+        below, not_below = (torch.cat(column) for column in zip(*parts, strict=True))
+        return below, not_below
 
     def _look(self, states: Tensor) -> "Look":
         rounded = states.bfloat16()

@@ -44,7 +44,7 @@ def check_counts(fields: Mapping[str, Any], origin: str) -> None:
             raise ValueError(f"{name} is {shown} in {origin}, and no model has more than {MOST:,}: correct it.")
 
 
-def _counts(fields: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+def _counts(fields: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     waiting = list(fields.items())
     while waiting:
         name, value = waiting.pop()
