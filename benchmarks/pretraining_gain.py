@@ -44,6 +44,7 @@ OPTIONS: Options = {
     "out": ("saved/pretraining_gain", "the folder of its runs"),
     "data_path": ("dataset", "the folder of datasets"),
     "rows": ("abcde", "which ways"),
+    "alignment": ("dag", "of the ELMERs: dag, ctc or position"),
     "steps": (3600, "the budget, in fine-tuning steps of row (a)"),
     "pretraining_share": (0.7, "pre-training's share of the budget"),
     "d_model": (128, "the models' width"),
@@ -126,6 +127,9 @@ class Bench:
         layers, width = self.settings["layers"], self.settings["d_model"]
         sizes = {"d_model": width, "encoder_layers": layers, "decoder_layers": layers}
         sizes |= {"encoder_ffn_dim": 4 * width, "decoder_ffn_dim": 4 * width, "init_std": round(width**-0.5, 4)}
+        if row.model == "ELMER":
+            alignment = self.settings["alignment"]
+            sizes |= {"alignment": alignment, "canvas_scale": 1 if alignment == "position" else 2}
         scratch = [f"--{key}={value}" for key, value in sizes.items()] + [f"--tokenizer_path={self.tokenizer}"]
         common = {
             "model": row.model,
@@ -265,7 +269,8 @@ def markdown(table: Sequence[dict[str, Any]], settings: dict[str, Any]) -> str:
     """Return the rows as a table for docs/results.md, under a line that says how they came about."""
     width, layers = settings["d_model"], settings["layers"]
     lines = [
-        f"{layers}+{layers} layers, width {width}; budget {table[0]['flops'] / 1e15:.3f} PFLOP a row, "
+        f"{layers}+{layers} layers, width {width}, {settings['alignment']}; "
+        f"budget {table[0]['flops'] / 1e15:.3f} PFLOP a row, "
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
         f"{torch.cuda.get_device_name() if settings['use_gpu'] else 'no GPU'}.",
         "",

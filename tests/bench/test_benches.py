@@ -55,6 +55,20 @@ def test_latency(workplace: Path, capsys: pytest.CaptureFixture) -> None:
         assert f"- ELMER hard / ELMER last, plain, without the encoder, float32: {quotient:.2f}" in printed
 
 
+def test_bart_is_the_fastest_of_its_caches(workplace: Path, capsys: pytest.CaptureFixture) -> None:
+    arguments = ["--rows=bart,static,soft", "--shapes=pc", "--precisions=float32", "--batch_sizes=1"]
+    assert main(["bench", "latency", *SMALL, *arguments]) == 0
+    (table,) = json.loads((workplace / "latency.json").read_text())["tables"]
+    seconds = {row["name"]: row["seconds"] for row in table["rows"]}
+    beams = min(seconds["BART 5 beams"], seconds["BART 5 beams, static cache"])
+    assert [row["faster_than_bart_beams"] for row in table["rows"]] == pytest.approx(
+        [beams / row["seconds"] for row in table["rows"]]
+    )
+    assert (
+        f"- BART 5 beams float32 / ELMER soft float32: {beams / seconds['ELMER soft']:.2f}" in capsys.readouterr().out
+    )
+
+
 def test_training(workplace: Path, capsys: pytest.CaptureFixture) -> None:
     sizes = ["--layers=3", "--d_model=64", "--vocab_size=8000", "--batch_size=8", "--rounds=1"]
     assert main(["bench", "training", *sizes, "--out=training.json"]) == 0

@@ -32,7 +32,10 @@ BENCHES: Mapping[str, Bench] = {
             "out": ("saved/latency.json", OUT),
             "device": DEVICE,
             "shapes": ("xsum,squadqg,pc,cnndm", "which lengths of sources and texts"),
-            "rows": ("bart,ctranslate2,plain,last,soft,hard,dag,onnx", "which ways of writing"),
+            "rows": (
+                "bart,ctranslate2,plain,last,soft,hard,dag,onnx",
+                "ways of writing; static: BART with that cache",
+            ),
             "precisions": ("float32,bfloat16", "float32, bfloat16, float16"),
             "batch_sizes": ("1,best", "texts written at once; best: what soft exit is fastest with"),
             "rounds": (5, ROUNDS),

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from textbox_elmer.bench.planted_weights import plant
+from textbox_elmer.bench.sizes import sizes_of
 from textbox_elmer.inference import TextWriter
 from textbox_elmer.runtime.catalogue.models import find_model
 from textbox_elmer.runtime.config import resolve_config
@@ -56,13 +57,9 @@ def _texts(count: int, longest: int) -> list[str]:
 
 
 def _planted(settings: dict[str, Any], texts: list[str]) -> TrainedModel:
-    width = settings["d_model"]
-    sizes = {f"{part}_layers": settings["layers"] for part in ("encoder", "decoder")}
-    sizes |= {f"{part}_ffn_dim": 4 * width for part in ("encoder", "decoder")}
-    sizes |= {f"{part}_attention_heads": max(width // 64, 1) for part in ("encoder", "decoder")}
-    sizes |= {"d_model": width, "init_std": 0.02, "exit_mode": "soft", **PUBLISHED}
-    sizes |= {name: settings[name] for name in ("src_len", "tgt_len")}
-    config = resolve_config("ELMER", "", config_dict=sizes)
+    fields = sizes_of(settings) | {"init_std": 0.02, "exit_mode": "soft", **PUBLISHED}
+    fields |= {name: settings[name] for name in ("src_len", "tgt_len")}
+    config = resolve_config("ELMER", "", config_dict=fields)
     spec, tokenizer = find_model("ELMER"), learn_tokenizer(texts, VOCABULARY)
     torch.manual_seed(0)
     model = build_model(config, spec, tokenizer).eval()

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from textbox_elmer.bench.latency import machine, wait
 from textbox_elmer.bench.memory import peak_megabytes
+from textbox_elmer.bench.sizes import sizes_of
 from textbox_elmer.bench.training_graph import markdown as graph_lines
 from textbox_elmer.bench.training_graph import measure_graph
 from textbox_elmer.files import write_atomically
@@ -46,12 +47,9 @@ def build(
     settings: dict[str, Any], device: torch.device, fields: dict[str, Any] | None = None
 ) -> tuple[ElmerForConditionalGeneration, Batch]:
     """Return a random model, with further fields of its configuration, and a batch of targets of the longest length."""
-    layers, width, words = (settings[name] for name in ("layers", "d_model", "vocab_size"))
-    sizes = {f"{part}_layers": layers for part in ("encoder", "decoder")}
-    sizes |= {f"{part}_ffn_dim": 4 * width for part in ("encoder", "decoder")}
-    sizes |= {f"{part}_attention_heads": max(width // 64, 1) for part in ("encoder", "decoder")}
+    words = settings["vocab_size"]
     torch.manual_seed(0)
-    config = ElmerConfig(d_model=width, vocab_size=words, dropout=0.0, **sizes, **fields or {})
+    config = ElmerConfig(vocab_size=words, dropout=0.0, **sizes_of(settings), **fields or {})
     model = ElmerForConditionalGeneration(config)
     shapes = {"input_ids": settings["source"], "labels": settings["target"]}
     batch = {
