@@ -39,6 +39,7 @@ from textbox_elmer.runtime.pretraining_run import prepare_pretraining
 from textbox_elmer.runtime.runs.logs import log_to_console
 from textbox_elmer.runtime.training.processes import Processes
 from textbox_elmer.subprocesses import environment, run_command
+from textbox_elmer.trials.trial import keep_settings
 
 OPTIONS: Options = {
     "out": ("saved/pretraining_gain", "the folder of its runs"),
@@ -56,6 +57,8 @@ OPTIONS: Options = {
     "tgt_len": (24, "most tokens of a target in fine-tuning"),
     "use_gpu": (False, "whether to train on a GPU where there is one"),
 }
+# What the calls for one table may differ in.
+FREE = ("out", "rows", "data_path")
 BATCHES_COUNTED = 16
 LATENCY_ROUNDS, LATENCY_BATCH = 7, 64
 
@@ -113,7 +116,8 @@ class Bench:
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.settings, self.out = settings, Path(settings["out"])
-        self.out.mkdir(parents=True, exist_ok=True)
+        fixed = {name: value for name, value in settings.items() if name not in FREE}
+        keep_settings(self.out, fixed, "--out")
         data_path = Path(settings["data_path"])
         if not all((data_path / name / "train.src").exists() for name in (APIDOC, APIDOC_PROSE)):
             print(build_apidoc(data_path))

@@ -71,6 +71,11 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert not anchor or anchor in anchors(page), f"{document.name}: {page.name} has no heading #{anchor}"
 
 
+def test_readme_leads_to_every_document() -> None:
+    unlinked = {str(page.relative_to(REPOSITORY)) for page in DOCUMENTS[1:]} - set(links(README))
+    assert not unlinked, "add them to the last section of README.md"
+
+
 def test_readme_can_be_read_at_once() -> None:
     lines = README.read_text(encoding="utf-8").splitlines()
     assert len(lines) <= MOST_LINES

@@ -68,6 +68,8 @@ def test_gain_of_pretraining(workplace: Path, capsys: pytest.CaptureFixture) -> 
         assert (row["pretrain_steps"] > 0) is (row["row"] != "a")
     saved = json.loads((workplace / "gain" / "c-pretrain" / "checkpoint_best" / "config.json").read_text())
     assert saved["exit_mode"] == "last"
+    assert run(pretraining_gain, [*command, "--alignment=position"]) == 2
+    assert "'gain' holds runs under other options" in capsys.readouterr().err
     assert run(pretraining_gain, command) == 0
     assert (workplace / "gain" / "a-finetune" / "results.json").stat().st_mtime_ns == started
 
