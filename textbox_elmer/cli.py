@@ -25,6 +25,7 @@ COMMANDS = (
     "textbox_elmer.inference.command",
     "textbox_elmer.datasets.command",
     "textbox_elmer.inference.export.command",
+    "textbox_elmer.inference.publish.command",
     "textbox_elmer.reports.compare.command",
     "textbox_elmer.reports.html.command",
     "textbox_elmer.reports.leaderboard.command",

@@ -22,6 +22,7 @@ from textbox_elmer.runtime.metrics import check_metrics, metric_names
 from textbox_elmer.runtime.models.generation import canvas_positions
 from textbox_elmer.runtime.models.special_ids import check_languages
 from textbox_elmer.runtime.pretraining_run import check_pretraining, prepare_pretraining
+from textbox_elmer.runtime.runs.card import write_card
 from textbox_elmer.runtime.runs.curves import Curves
 from textbox_elmer.runtime.runs.folder import run_folder
 from textbox_elmer.runtime.runs.logs import log_to_file, show_messages
@@ -118,6 +119,9 @@ def _write(results: dict[str, Any], trainer: HostTrainer, job: Job, run: Path, c
     if config["max_save"] == 0:
         for path in (*checkpoints.checkpoints(run), run / checkpoints.BEST):
             checkpoints.remove(path)
+    best = run / checkpoints.BEST
+    if best.is_dir() and config["do_train"]:
+        write_card(best, results, config, job.model.config.to_dict())
     if tested:
         show_results(results, job.texts["test"].source, job.references("test"), trainer.texts)
     logger.info("Results are in %s", run)

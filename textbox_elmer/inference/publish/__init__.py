@@ -1,0 +1,1 @@
+"""`push`: a trained model onto the Hugging Face hub."""
