@@ -98,6 +98,13 @@ def test_other_columns_of_parquet_keep_their_types(generate: Generate, tmp_path:
     assert found.column_names == [*columns, "generated", "error"]
 
 
+def test_a_folder_of_parquet_files(generate: Generate, tmp_path: Path, texts: list[str], written: list[str]) -> None:
+    (tmp_path / "in").mkdir()
+    write_parquet(tmp_path / "in" / "a.parquet", [{"text": text} for text in texts])
+    generate("--input=in", "--output=out")
+    assert [row["generated"] for row in read_table(tmp_path / "out" / "a.parquet")] == written
+
+
 def test_a_folder_becomes_a_folder(generate: Generate, tmp_path: Path, texts: list[str], written: list[str]) -> None:
     (tmp_path / "in").mkdir()
     write_lines(tmp_path / "in" / "b.txt", texts[:20])

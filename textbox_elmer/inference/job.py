@@ -70,7 +70,7 @@ def open_job(path: Path | None, output: Path | None, column: str, new: NewColumn
         raise UserError(f"The answers to the folder {str(path)!r} need a folder of their own: give --output=….")
     sources = []
     for file in files:
-        kind = _kind_of_answers(file, None if is_folder else output, bool(new.details))
+        kind = _kind_of_answers(file, output, is_folder, bool(new.details))
         table = open_table(file, column, new)
         sources.append(Source(file, table, format_of(table, file, kind, new)))
     return Job(sources, output, is_folder, column, new)
@@ -84,10 +84,10 @@ def refuse_existing(output: Path) -> None:
         )
 
 
-def _kind_of_answers(file: Path | None, output: Path | None, detailed: bool) -> str:
+def _kind_of_answers(file: Path | None, output: Path | None, is_folder: bool, detailed: bool) -> str:
     kind = kind_of(file)
-    if output is None:
-        if kind == PARQUET:
+    if output is None or is_folder:
+        if kind == PARQUET and not is_folder:
             raise UserError(f"The answers to {str(file)!r} need a file of their own: give --output=….parquet.")
         wanted = JSON if kind == LINES and detailed else kind
     else:
