@@ -22,6 +22,7 @@ def check_exit_threshold(criterion: str, threshold: float) -> None:
         raise ValueError(f"exit_threshold is an entropy in nats, 0 or more, not {threshold}.")
     raise ValueError(f"exit_threshold is a confidence under exit_criterion={criterion}, 0 or more, not {threshold}.")
 
+
 T = TypeVar("T")
 # What may be left to __post_init__, as None: whoever reads a configuration meets a value.
 if TYPE_CHECKING:

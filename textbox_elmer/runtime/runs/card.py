@@ -9,8 +9,8 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from textbox_elmer.files import write_atomically
-from textbox_elmer.runtime.catalogue.find_model import find_model
-from textbox_elmer.runtime.catalogue.formats import LANGUAGES
+from textbox_elmer.runtime.catalogue.model_spec import LANGUAGES
+from textbox_elmer.runtime.catalogue.models import find_model
 from textbox_elmer.runtime.config import Config
 
 CARD = "README.md"
