@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from transformers import TrainerCallback, set_seed
 from transformers.integrations import WandbCallback
 
@@ -168,9 +167,7 @@ def _train(trainer: HostTrainer, resumed: Path | None, run: Path) -> dict[str, A
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     seconds = time.monotonic() - start
     trainer.accelerator.wait_for_everyone()
-    best = run / checkpoints.BEST / "model.safetensors"
-    if best.is_file():
-        trainer.model.load_state_dict(load_file(best), strict=False)
+    trainer.use_best()
     return {
         "steps": trainer.state.global_step,
         "epochs": trainer.state.epoch,
@@ -199,7 +196,7 @@ def _resumed_checkpoint(config: Config, processes: Processes) -> Path | None:
     saved = checkpoints.saved_training(Path(path), config)
     if saved is None:
         return None
-    check_resumable(Path(path), saved, config, processes.count, processes.index)
+    check_resumable(Path(path), saved, config, processes)
     return Path(path)
 
 

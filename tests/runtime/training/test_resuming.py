@@ -11,7 +11,10 @@ import torch
 
 from tests.conftest import options, tiny, work_in_copy, write_toy
 from textbox_elmer.cli import main
+from textbox_elmer.errors import UserError
+from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.training import resuming
+from textbox_elmer.runtime.training.processes import Processes
 
 CHECKPOINT = "saved/run/checkpoint-2"
 SIZES = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16}
@@ -141,6 +144,19 @@ def test_damages(place: Path, capsys: pytest.CaptureFixture, spoil: Callable[[Pa
     assert "weights_only" not in line
     assert not (place / "pwned").exists()
     assert not list((place / "saved").glob("again/checkpoint-*"))
+
+
+@pytest.mark.parametrize("spread", [True, False])
+def test_weights_are_spread_as_they_were(place: Path, spread: bool) -> None:
+    """By FSDP over processes, whose optimizer's state is another."""
+    checkpoint = place / CHECKPOINT
+    if spread:
+        (checkpoint / "optimizer.pt").rename(checkpoint / "optimizer.bin")
+    saved, others = Config.load(checkpoint / "config.yaml"), Processes(False)
+    others.shards = not spread
+    how = "with" if spread else "without"
+    with pytest.raises(UserError, match=f"was launched {how} --use_fsdp and goes on so alone: launch it as it was, or"):
+        resuming.check_resumable(checkpoint, saved, saved, others)
 
 
 def test_nothing_is_made_for_a_checkpoint_that_is_damaged(place: Path) -> None:

@@ -14,18 +14,28 @@ from textbox_elmer.errors import UserError
 from textbox_elmer.files import put
 from textbox_elmer.files import remove as delete
 from textbox_elmer.runtime.config import Config
-from textbox_elmer.runtime.training.resuming import read_state
+from textbox_elmer.runtime.training.resuming import SHARED_OPTIMIZER, read_state
 
 logger = logging.getLogger(__name__)
 
 BEST = "checkpoint_best"
 SAVED_CONFIG = "config.yaml"
+WEIGHTS = "model.safetensors"
+FSDP_WEIGHTS = "pytorch_model_fsdp.bin"  # the same once more, pickled, by accelerate
 STAGING = ".saving"  # where a checkpoint is written
 NEW_BEST, OLD_BEST, REMOVED = ".checkpoint_best.new", ".checkpoint_best.old", ".removed."
 # What makes two runs the same training, with the value that older runs did not write down.
 IDENTITY = {"model": None, "dataset": None, "pretrain_task": "disabled"}
 # A checkpoint's files that belong to the run rather than to the model.
-RUN_FILES = ("optimizer.pt", "scheduler.pt", "scaler.pt", "trainer_state.json", "training_args.bin", SAVED_CONFIG)
+RUN_FILES = (
+    "optimizer.pt",
+    SHARED_OPTIMIZER,
+    "scheduler.pt",
+    "scaler.pt",
+    "trainer_state.json",
+    "training_args.bin",
+    SAVED_CONFIG,
+)
 
 
 def checkpoints(run: Path) -> list[Path]:

@@ -18,26 +18,27 @@ from transformers.trainer_pt_utils import safe_globals
 from textbox_elmer.errors import UserError
 from textbox_elmer.reading import read_json
 from textbox_elmer.runtime.config import Config
+from textbox_elmer.runtime.training.processes import Processes
 from textbox_elmer.terminal import reason_of
 
 logger = logging.getLogger(__name__)
 
 STATE, OPTIMIZER, SCHEDULER = "trainer_state.json", "optimizer.pt", "scheduler.pt"
-# What holds the optimizer's state instead where FSDP or DeepSpeed shards it.
-SHARDED = ("optimizer_*", "global_step*")
+# What holds the optimizer's state instead under FSDP, and under DeepSpeed.
+SHARED_OPTIMIZER, DEEPSPEED = "optimizer.bin", "global_step*"
 INSTEAD = "give another checkpoint, or --resume_training=False to take the weights alone"
 MOST_STEPS = 2**53  # beyond it a float skips whole numbers
 MOST = 1e300  # of any other number; infinite ones and NaN are not below it
 SIDES = (2, 3, 5, 7, 11)  # of what stands in for a parameter: each is another
 
 
-def check_resumable(checkpoint: Path, saved: Config, config: Config, processes: int, index: int) -> None:
+def check_resumable(checkpoint: Path, saved: Config, config: Config, processes: Processes) -> None:
     """Raise a UserError if a training cannot go on from a checkpoint as the one that saved it would.
 
     Args:
         saved: the configuration that lies in the checkpoint.
         config: that of the run that goes on.
-        processes, index: how many go on, and which of them this is.
+        processes: those that go on.
     """
     read_state(checkpoint)
     if saved["optimizer"] != config["optimizer"]:
@@ -45,10 +46,20 @@ def check_resumable(checkpoint: Path, saved: Config, config: Config, processes: 
             f"The training of {str(checkpoint)!r} cannot be resumed by another optimizer: give "
             f"--optimizer={saved['optimizer']}, or --resume_training=False to take the weights alone."
         )
-    if not any(any(checkpoint.glob(pattern)) for pattern in SHARDED):
-        _load(checkpoint / OPTIMIZER)
+    if not any(checkpoint.glob(DEEPSPEED)):
+        _check_optimizer(checkpoint, processes.shards)
         _load(checkpoint / SCHEDULER)
-    _check_random_state(checkpoint, f"rng_state_{index}.pth" if processes > 1 else "rng_state.pth")
+    _check_random_state(checkpoint, f"rng_state_{processes.index}.pth" if processes.count > 1 else "rng_state.pth")
+
+
+def _check_optimizer(checkpoint: Path, shards: bool) -> None:
+    shared = (checkpoint / SHARED_OPTIMIZER).is_file()
+    if (shared and not shards) or (shards and (checkpoint / OPTIMIZER).is_file()):
+        raise UserError(
+            f"The training of {str(checkpoint)!r} was launched {'with' if shared else 'without'} --use_fsdp and goes "
+            "on so alone: launch it as it was, or give --resume_training=False to take the weights alone."
+        )
+    _load(checkpoint / (SHARED_OPTIMIZER if shards else OPTIMIZER))
 
 
 def read_state(checkpoint: Path) -> TrainerState:

@@ -4,12 +4,14 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase, Seq2SeqTrainer, TrainerCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
@@ -42,6 +44,15 @@ from textbox_elmer.runtime.training.optimizers import optimizer_and_arguments
 from textbox_elmer.runtime.training.resuming import OPTIMIZER, SCHEDULER, alike, check_loaded, damaged, read_state
 from textbox_elmer.runtime.training.schedule import build_schedule
 from textbox_elmer.runtime.training.selection import selects_by_loss, validation_score
+from textbox_elmer.runtime.training.sharding import (
+    check_deepspeed,
+    is_sharded,
+    load_whole,
+    own_part,
+    save_whole,
+    unlearnt,
+    whole_copy,
+)
 from textbox_elmer.terminal import reason_of
 from textbox_elmer.termination import Terminated, deferred
 from textbox_elmer.text.decoding import decode_texts
@@ -91,6 +102,13 @@ class HostTrainer(Seq2SeqTrainer):
             compute_metrics=self._score,
             callbacks=list(callbacks),
         )
+        if self.is_deepspeed_enabled:
+            check_deepspeed(self.accelerator.state.deepspeed_plugin, spec.parallel)
+        if self.is_fsdp_enabled and train_dataset is None:
+            self.is_fsdp_enabled = False  # FSDP2 knows no model without an optimizer
+            self.model.to(self.args.device)
+        elif self.is_fsdp_enabled:
+            save_whole(self.accelerator.state.fsdp_plugin)
         # So that Trainer counts the tokens that `compute_loss` divides by, whatever the model's own forward takes.
         self.model_accepts_loss_kwargs = True
         self.optimizer_cls_and_kwargs = optimizer_and_arguments(config)
@@ -125,6 +143,15 @@ class HostTrainer(Seq2SeqTrainer):
             except Terminated:
                 raise Terminated(self._save_before_leaving()) from None
 
+    def use_best(self) -> None:
+        """Put the best weights of the training that has ended, if any were saved, into the model."""
+        best = self.run / checkpoints.BEST / checkpoints.WEIGHTS
+        if not best.is_file():
+            return
+        if is_sharded(self.model):
+            self.model = unlearnt(self.accelerator.unwrap_model(self.model)).to(self.args.device)
+        self.model.load_state_dict(load_file(best), strict=False)
+
     def _save_before_leaving(self) -> str:
         """Save a checkpoint, and say what is kept."""
         kept, begun = self.run / f"checkpoint-{self.state.global_step}", self._resumed
@@ -156,6 +183,13 @@ class HostTrainer(Seq2SeqTrainer):
             )
             self._created_lr_scheduler = True
         return self.lr_scheduler
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        """Load weights as Trainer does, but from the same file where processes hold parts of them."""
+        if self.is_fsdp_enabled:
+            load_whole(self.model, load_file(Path(resume_from_checkpoint) / checkpoints.WEIGHTS))
+        else:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         """Load them as Trainer does, and see at once whether they can go on."""
@@ -307,10 +341,21 @@ class HostTrainer(Seq2SeqTrainer):
         """Gather what several processes generated, without the examples that only filled up their last batch."""
         self.gather_function = self.accelerator.gather_for_metrics
         try:
-            with prepared(self.accelerator.unwrap_model(self.model), self.spec):
+            with self._whole(), prepared(self.accelerator.unwrap_model(self.model), self.spec):
                 return super().evaluation_loop(*args, **kwargs)
         except (NoNumbersError, DivergedError) as error:
             raise UserError(self._diverged(learns=False)) from error
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Validate within the block by a copy of all weights, where each process holds a part of them."""
+        model = self.model
+        if is_sharded(model):
+            self.model = whole_copy(model, self.accelerator.unwrap_model(model))
+        try:
+            yield
+        finally:
+            self.model = model
 
     def test(self, dataset: Any, references: Sequence[str | list[str]]) -> dict[str, float | str]:
         """Generate for a tokenized test split and return its metrics and loss.
@@ -330,7 +375,7 @@ class HostTrainer(Seq2SeqTrainer):
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Save into a hidden folder, then move the complete checkpoint into place and delete old ones."""
         staging = self.run / checkpoints.STAGING
-        if not are_numbers(model.parameters()):
+        if not are_numbers(map(own_part, model.parameters())):
             raise UserError(self._diverged(learns=False))
         try:
             super()._save_checkpoint(model, trial)
@@ -347,6 +392,13 @@ class HostTrainer(Seq2SeqTrainer):
             if self.args.should_save:
                 shutil.rmtree(staging, ignore_errors=True)
 
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        """Save the model; of weights that were gathered name by name, those of several names once."""
+        if state_dict is not None:
+            others = self.accelerator.unwrap_model(self.model).all_tied_weights_keys
+            state_dict = {name: weight for name, weight in state_dict.items() if name not in others}
+        super()._save(output_dir, state_dict)
+
     def _get_output_dir(self, trial: Any) -> str:
         return str(self.run / checkpoints.STAGING)
 
@@ -356,6 +408,7 @@ class HostTrainer(Seq2SeqTrainer):
             self.state.best_model_checkpoint = str(self.run / f"checkpoint-{best_step}")
             self.state.save_to_json(str(written / "trainer_state.json"))
         self.config.save(written / checkpoints.SAVED_CONFIG)
+        (written / checkpoints.FSDP_WEIGHTS).unlink(missing_ok=True)
         # Without validation there is no best step, and the latest weights are what a test should use.
         if best_step in (None, self.state.global_step):
             checkpoints.publish_best(written, self.run)
