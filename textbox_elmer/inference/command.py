@@ -5,13 +5,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from textbox_elmer.arguments import Parser, whole
+from textbox_elmer.arguments import Parser, one_of, whole
 from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.config.keys import KEYS
 from textbox_elmer.runtime.config.values import check_value, read_option
 from textbox_elmer.terminal import say
 
 TRIAL = "a"
+LOCAL, RAY = "local", "ray"
 FAILED = 3  # the exit status where rows could not be done
 DESCRIPTION = """\
 Write a trained model's text for every text of a file, a folder of files, or standard input. What is killed goes on when
@@ -59,6 +60,18 @@ def add_parser(commands: Any) -> Parser:
     add("--batch_size", type=whole, default=64, metavar="N", help="texts written at once (default: %(default)s)")
     for key in CONFIGURED:
         add(f"--{key}", metavar="VALUE", help=f"{KEYS[key].meaning} (default: the run's, or the model's)")
+    add(
+        "--engine",
+        type=one_of(LOCAL, RAY),
+        default=LOCAL,
+        metavar=f"{LOCAL}|{RAY}",
+        help="what writes: this process, or all machines of a Ray cluster, from parquet files (default: %(default)s)",
+    )
+    add(
+        "--ray_address",
+        metavar="HOST:PORT",
+        help="where the cluster is (default: RAY_ADDRESS, or a cluster of this machine alone)",
+    )
     add("--use_gpu", metavar="False", help="whether to write on a GPU where there is one (default: the run's, or True)")
     return parser
 
@@ -75,6 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     from textbox_elmer.inference.tables.rows import NewColumns
     from textbox_elmer.inference.writer import TextWriter, details_of, writer_config
     from textbox_elmer.runtime.catalogue.models import find_model
+    from textbox_elmer.runtime.config import Config
     from textbox_elmer.runtime.runs.logs import log_to_console
     from textbox_elmer.runtime.trained import load_trained
 
@@ -88,10 +102,25 @@ def run(arguments: argparse.Namespace) -> int:
     config = writer_config(arguments.model_path, arguments.model, **changes)
     details = details_of(find_model(config.model)) if arguments.details else ()
     new = NewColumns(arguments.output_column, details)
-    job = open_job(path, output, arguments.column, new, is_first=ranks.rank == 0)
-    writer = TextWriter(load_trained(config), arguments.batch_size, arguments.details, arguments.strict)
+    on_cluster = arguments.engine == RAY
+    if on_cluster:
+        # What needs an extra is missed before a model is loaded.
+        from textbox_elmer.inference.cluster.engine import generate_on_cluster
+        from textbox_elmer.inference.cluster.job import open_cluster_job
+
+        job = open_cluster_job(path, output, arguments.column, new)
+    elif arguments.ray_address is not None:
+        raise UserError(f"--ray_address is of --engine={RAY}: give both or neither.")
+    else:
+        job = open_job(path, output, arguments.column, new, is_first=ranks.rank == 0)
+    # A cluster's workers need the GPU of this machine, if it has one.
+    here = Config({**config, "use_gpu": False}) if on_cluster else config
+    writer = TextWriter(load_trained(here), arguments.batch_size, arguments.details, arguments.strict)
     writer([TRIAL])  # options that do not suit the model are found before anything is written
-    report = generate_to_stdout(job, writer) if output is None else generate_to_files(job, writer, ranks)
+    if on_cluster:
+        report = generate_on_cluster(job, writer, config, arguments.ray_address)
+    else:
+        report = generate_to_stdout(job, writer) if output is None else generate_to_files(job, writer, ranks)
     if report is None:
         return 0  # the first process tells how it went
     say(report.told(str(output or "generate"), config["src_len"]), sys.stderr)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow
-import torch
 from tqdm import tqdm
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import held, remove, writing
+from textbox_elmer.inference.answering import RowWriter
 from textbox_elmer.inference.job import Job, refuse_existing
 from textbox_elmer.inference.parts import IDENTITY, Facts, Parts
 from textbox_elmer.inference.ranks import Ranks
@@ -59,11 +59,11 @@ def generate_to_stdout(job: Job, writer: TextWriter) -> Report:
     Raises:
         UserError: a file cannot be read any further, or the model cannot write.
     """
-    report, (source,) = Report(), job.sources
+    report, (source,), answer = Report(), job.sources, RowWriter(writer)
 
     def parts() -> Iterator[io.BytesIO]:
         for number, window in enumerate(source.table.windows()):
-            answers = _answer(writer, window, number, bar)
+            answers = answer(window.rows, number, bar.update)
             report.count(_facts(window, answers))
             yield io.BytesIO(source.format.part(window, answers))
             sys.stdout.buffer.flush()
@@ -92,10 +92,10 @@ def generate_to_files(job: Job, writer: TextWriter, ranks: Ranks) -> Report | No
         if ranks.rank == 0:
             with held(job.output, ELSEWHERE):
                 refuse_existing(job.output)
-                begin_or_continue(parts.folder, IDENTITY, _identity(job, writer))
+                begin_or_continue(parts.folder, IDENTITY, identity_of(job, writer))
                 return _publish(job, parts, _answer_all(job, writer, ranks, parts))
         if parts.wait_for_beginning(job.output):
-            begin_or_continue(parts.folder, IDENTITY, _identity(job, writer))
+            begin_or_continue(parts.folder, IDENTITY, identity_of(job, writer))
             try:
                 _answer_all(job, writer, ranks, parts)
             except FileNotFoundError:
@@ -106,7 +106,7 @@ def generate_to_files(job: Job, writer: TextWriter, ranks: Ranks) -> Report | No
 
 def _answer_all(job: Job, writer: TextWriter, ranks: Ranks, parts: Parts) -> list[range]:
     """Write this process's parts and return which parts each file has."""
-    numbers, number = [], 0
+    numbers, number, answer = [], 0, RowWriter(writer)
     with _bar(job, ranks) as bar:
         for source in job.sources:
             first = number
@@ -118,7 +118,7 @@ def _answer_all(job: Job, writer: TextWriter, ranks: Ranks, parts: Parts) -> lis
                         "was then, or delete that folder to begin anew."
                     )
                 if facts is None and ranks.has(number):
-                    answers = _answer(writer, window, number, bar)
+                    answers = answer(window.rows, number, bar.update)
                     parts.keep(number, _facts(window, answers), source.format.part(window, answers))
                 elif facts is None:  # another process is at it, as fast as this one
                     bar.update(len(window.rows))
@@ -146,15 +146,6 @@ def _publish(job: Job, parts: Parts, numbers: list[range]) -> Report:
     made.rename(job.output)
     remove(parts.folder)
     return report
-
-
-def _answer(writer: TextWriter, window: Window, number: int, bar: tqdm) -> list[Answer]:
-    torch.manual_seed(number)  # where texts are drawn, the same ones whoever goes on
-    texts = [row.text for row in window.rows if row.text is not None]
-    written = iter(writer(texts, bar.update))
-    answers = [Answer(None, row.fault) if row.text is None else next(written) for row in window.rows]
-    bar.update(len(window.rows) - len(texts))
-    return answers
 
 
 def _facts(window: Window, answers: list[Answer]) -> Facts:
@@ -187,7 +178,7 @@ def _pass(bar: tqdm, rows: int) -> None:
     bar.update(rows)
 
 
-def _identity(job: Job, writer: TextWriter) -> dict[str, Any]:
+def identity_of(job: Job, writer: TextWriter) -> dict[str, Any]:
     """Return all that decides the output's bytes, by the names that a user knows it by."""
     return {
         "input": [_file_of(source.path) for source in job.sources],

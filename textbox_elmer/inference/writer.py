@@ -27,7 +27,7 @@ MILLISECONDS = "ms"  # a text's share of its batch's time
 TOKENIZED_AT_ONCE = 2**21
 
 
-def _unheard(count: int) -> None:
+def unheard(count: int) -> None:
     """Tell nobody."""
 
 
@@ -47,7 +47,7 @@ class TextWriter:
         self.trained, self.batch_size, self.detailed, self.strict = trained, batch_size, detailed, strict
         self._encoder = trained.text_encoder()
 
-    def __call__(self, texts: Sequence[str], progress: Callable[[int], object] = _unheard) -> list[Answer]:
+    def __call__(self, texts: Sequence[str], progress: Callable[[int], object] = unheard) -> list[Answer]:
         """Answer texts, in their order.
 
         Args:

@@ -1,22 +1,22 @@
 """`push`: what would go to the hub, and, when told so, the upload."""
 
 import argparse
-from importlib import import_module
 from typing import Any
+
+from textbox_elmer.arguments import Parser
 
 DESCRIPTION = """\
 Upload a trained model to the Hugging Face hub, with the model card that its run wrote. Without --yes nothing is sent:
 it shows what would be. A token comes from HF_TOKEN or `hf auth login`; HF_ENDPOINT names another hub."""
 
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Add `push` to a parser's commands (what its `add_subparsers` returned), and return its own parser."""
+def add_parser(commands: Any) -> Parser:
+    """Add `push` to a parser's commands, and return its parser."""
     parser = commands.add_parser(
         "push",
         help="upload a trained model to the Hugging Face hub",
         description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        example="textbox-elmer push --model_path=saved/<run> --repo=OWNER/NAME",
     )
     add = parser.add_argument
     add("--model_path", required=True, metavar="FOLDER", help="a run's folder, or a checkpoint's")
@@ -32,6 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         UserError: whatever the user can put right.
     """
-    pushing = import_module("textbox_elmer.inference.publish.pushing")  # which brings the hub's client
-    pushing.push(arguments.model_path, arguments.repo, arguments.private, arguments.yes)
+    from textbox_elmer.inference.publish.pushing import push
+
+    push(arguments.model_path, arguments.repo, arguments.private, arguments.yes)
     return 0

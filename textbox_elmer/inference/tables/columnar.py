@@ -68,11 +68,7 @@ class ParquetTable:
         """Yield the rows."""
         with self._opened() as file:
             for batch in file.iter_batches(ROWS):
-                texts = batch.column(self._column)
-                if pyarrow.types.is_dictionary(texts.type):
-                    texts = texts.dictionary_decode()
-                # As bytes: a file may say of anything that it is UTF-8.
-                yield Window([_row(value) for value in texts.cast(pyarrow.large_binary()).to_pylist()], batch)
+                yield Window(rows_of_texts(batch.column(self._column)), batch)
 
     @contextmanager
     def _opened(self) -> Iterator[parquet.ParquetFile]:
@@ -95,14 +91,12 @@ class ParquetFormat:
 
     def __init__(self, schema: pyarrow.Schema, new: NewColumns) -> None:
         self._new, self._schema = new, schema
-        self._types = {new.generated: TEXT, ERROR: TEXT, **{name: DETAILS[name] for name in new.details}}
-        for name, kind in self._types.items():
-            self._schema = self._schema.append(pyarrow.field(name, kind))
+        for field, _ in added_columns(new, ()):
+            self._schema = self._schema.append(field)
 
     def part(self, window: Window, answers: Sequence[Answer]) -> bytes:
         """Return the rows as an Arrow stream."""
-        found = [self._new.values(answer) for answer in answers]
-        added = [pyarrow.array([values[name] for values in found], kind) for name, kind in self._types.items()]
+        added = [values for _, values in added_columns(self._new, answers)]
         batch = pyarrow.RecordBatch.from_arrays([*window.batch.columns, *added], schema=self._schema)
         sink = pyarrow.BufferOutputStream()
         with pyarrow.ipc.new_stream(sink, self._schema) as stream:
@@ -125,6 +119,22 @@ def _write(writer: parquet.ParquetWriter, waiting: list[pyarrow.Table]) -> None:
     table = pyarrow.concat_tables(waiting)
     writer.write_table(table, row_group_size=max(len(table), 1))
     waiting.clear()
+
+
+def rows_of_texts(texts: pyarrow.Array | pyarrow.ChunkedArray) -> list[Row]:
+    """Return a column's texts as rows without other values; they may be a dictionary's."""
+    if pyarrow.types.is_dictionary(texts.type):
+        texts = texts.cast(texts.type.value_type)
+    # As bytes: a file may say of anything that it is UTF-8.
+    return [_row(value) for value in texts.cast(pyarrow.large_binary()).to_pylist()]
+
+
+def added_columns(new: NewColumns, answers: Sequence[Answer]) -> Iterator[tuple[pyarrow.Field, pyarrow.Array]]:
+    """Yield the columns that answers add, each with its name and type."""
+    types = {new.generated: TEXT, ERROR: TEXT, **{name: DETAILS[name] for name in new.details}}
+    found = [new.values(answer) for answer in answers]
+    for name, kind in types.items():
+        yield pyarrow.field(name, kind), pyarrow.array([values[name] for values in found], kind)
 
 
 def _row(value: bytes | None) -> Row:
