@@ -1,5 +1,6 @@
 """TextBox's training keys as transformers' training arguments."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from transformers import PreTrainedModel, Seq2SeqTrainingArguments
 from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.training.selection import selects_by_loss
+
+logger = logging.getLogger(__name__)
 
 MOST_STEPS_BETWEEN_LOGS = 50
 LOGS_PER_EPOCH = 10
@@ -52,6 +55,14 @@ def training_arguments(
         dataloader_pin_memory=config["use_gpu"] and torch.cuda.is_available(),
         ddp_find_unused_parameters=config["find_unused_parameters"] or idle,
     )
+    if arguments.n_gpu > 1:
+        logger.warning(
+            "Training on one of the %d GPUs: torchrun --nproc_per_node=%d run_textbox.py … uses them all.",
+            arguments.n_gpu,
+            arguments.n_gpu,
+        )
+        # Trainer would copy the model to all of them at each step (torch.nn.DataParallel).
+        arguments._n_gpu = 1
     batch_size = arguments.train_batch_size * arguments.world_size * arguments.gradient_accumulation_steps
     epoch_steps = -(-examples // batch_size)
     arguments.logging_steps = max(1, min(MOST_STEPS_BETWEEN_LOGS, epoch_steps // LOGS_PER_EPOCH))
