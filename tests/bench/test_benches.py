@@ -1,6 +1,7 @@
 """The benches, small: each measures its peer in the same run and prints a ratio."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from tests.conftest import PUBLISHED, options, tiny
 from textbox_elmer.bench.memory import peak_megabytes
-from textbox_elmer.bench.planted_weights import plant, plant_path
+from textbox_elmer.bench.planted_weights import THRESHOLDS, plant, plant_decisions, plant_path
 from textbox_elmer.cli import main
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
 
@@ -133,10 +134,12 @@ def test_latency_of_the_export(workplace: Path) -> None:
         assert not [row for row in table["rows"] if row["name"] == "ELMER last, ONNX"]
 
 
+PLANTED_SIZES = {"d_model": 128, "encoder_attention_heads": 2, "decoder_attention_heads": 2, "vocab_size": 400}
+
+
 @pytest.mark.parametrize("mode", ["soft", "hard", "last"])
 def test_planted_texts_end_and_leave_where_they_should(mode: str) -> None:
-    sizes = {"d_model": 128, "encoder_attention_heads": 2, "decoder_attention_heads": 2, "vocab_size": 400}
-    config = ElmerConfig(encoder_layers=1, decoder_layers=4, canvas_length=40, **sizes)
+    config = ElmerConfig(encoder_layers=1, decoder_layers=4, canvas_length=40, **PLANTED_SIZES)
     torch.manual_seed(0)
     model = ElmerForConditionalGeneration(config).eval()
     plant(model, 21, 40)
@@ -146,6 +149,24 @@ def test_planted_texts_end_and_leave_where_they_should(mode: str) -> None:
     if mode == "hard":
         expected = [place % 4 for place in range(20)]
         assert output.exit_layers[:, :20].tolist() == [expected] * 3
+
+
+@pytest.mark.parametrize("exits", [range(4), (1, 2)])
+@pytest.mark.parametrize("criterion", THRESHOLDS)
+def test_planted_decisions_are_taken_where_they_should(criterion: str, exits: Sequence[int]) -> None:
+    config = ElmerConfig(
+        encoder_layers=1, decoder_layers=4, canvas_length=40, exit_criterion="classifier", **PLANTED_SIZES
+    )
+    torch.manual_seed(0)
+    model = ElmerForConditionalGeneration(config).eval()
+    plant_decisions(model, 21, 40, exits)
+    options = {"exit_mode": "hard", "exit_criterion": criterion, "exit_threshold": THRESHOLDS[criterion]}
+    ids = torch.randint(5, 400, (3, 30))
+    output = model.generate(ids, return_dict_in_generate=True, collapse_repeats=False, **options)
+    assert output.sequences.shape == (3, 21)
+    assert (output.sequences[:, -1] == config.eos_token_id).all()
+    expected = [exits[place % len(exits)] for place in range(20)]
+    assert output.exit_layers.tolist() == [[*expected, 1]] * 3
 
 
 @pytest.mark.parametrize("decoding", ["greedy", "lookahead", "viterbi", "beam"])

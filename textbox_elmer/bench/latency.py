@@ -23,7 +23,7 @@ from transformers import BartConfig, BartForConditionalGeneration
 from textbox_elmer.bench import ctranslate2_bart, onnx_elmer
 from textbox_elmer.bench.latency_graph import GraphRows
 from textbox_elmer.bench.memory import peak_megabytes
-from textbox_elmer.bench.planted_weights import plant
+from textbox_elmer.bench.planted_weights import THRESHOLDS, plant, plant_decisions
 from textbox_elmer.bench.sizes import sizes_of
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
@@ -142,13 +142,17 @@ class Models:
                 applied = preparation.applied()
                 calls["encoder, packed", precision] = applied(encode)
                 calls["floor, packed", precision] = applied(partial(floor, elmer, ids, self.output))
-            for mode in ("last", "soft", "hard"):
+            for mode in ("last", "soft"):
                 if mode not in rows:
                     continue
-                if "plain" in rows and mode != "hard":
+                if "plain" in rows:
                     calls[f"ELMER {mode}, plain", precision] = partial(write_plainly, elmer, ids, self.canvas, mode)
                 call = partial(elmer.generate, ids, max_length=self.canvas, exit_mode=mode)
                 calls[f"ELMER {mode}", precision] = partial(self._checked, call)
+            if "hard" in rows:
+                hard = partial(elmer.generate, ids, max_length=self.canvas, exit_mode="hard")
+                calls["ELMER hard", precision] = partial(self._checked, hard)
+                calls |= self._hard(ids, precision)
             if "dag" in rows:
                 self.graph = self.graph or GraphRows(self.sizes, self.output, BEAMS, self.device)
                 for name, call in self.graph.calls(ids, precision).items():
@@ -166,6 +170,22 @@ class Models:
         if "static" not in rows:
             return {"": {}}
         return {cache: options for cache, options in CACHES.items() if cache != COMPILED or self.device.type == "cuda"}
+
+    def _hard(self, ids: torch.Tensor, precision: str) -> dict[tuple[str, str], Call]:
+        """Return the rows of hard exit that decides without the vocabulary, the mean exit at half depth."""
+        half = self.elmer.config.decoder_layers // 2
+        calls: dict[tuple[str, str], Call] = {}
+        for spread, exits in {"": range(2 * half), ", half depth": (half - 1, half)}.items():
+            torch.manual_seed(0)
+            model = ElmerForConditionalGeneration(ElmerConfig(**self.sizes, exit_criterion="classifier")).eval()
+            plant_decisions(model, self.output, self.canvas, exits)
+            model.to(self.device, getattr(torch, precision)).prepare_for_inference()
+            # Words of random weights may repeat, which is no reason to write fewer of them.
+            write = partial(model.generate, ids, max_length=self.canvas, exit_mode="hard", collapse_repeats=False)
+            for criterion, threshold in THRESHOLDS.items():
+                call = partial(write, exit_criterion=criterion, exit_threshold=threshold)
+                calls[f"ELMER hard, {criterion}{spread}", precision] = partial(self._checked, call)
+        return calls
 
     def best_batch(self, precision: str) -> int:
         """Double the batch as long as soft exit writes more examples a second."""
@@ -331,6 +351,7 @@ RATIOS = (
 DECODER_RATIOS = (
     ("ELMER hard", "ELMER last"),
     ("ELMER hard", "ELMER last, plain"),
+    *((f"ELMER hard, {name}{spread}", "ELMER last") for name in THRESHOLDS for spread in ("", ", half depth")),
 )
 
 

@@ -129,8 +129,10 @@ def leave_when_sure(
 
     Args:
         is_sure: tells which of the positions inside leave behind a layer.
-        suffices: tells from the states and which positions are inside that nobody will read these.
+        suffices: tells from the states and which positions are inside that nobody will read these; not asked just below
+            the last layer, which may be left out anyway.
     """
+    last = len(layers) - 1
     exit_layers = _last_layer(layers, hidden)
     inside = torch.ones_like(exit_layers, dtype=torch.bool)
     for index, layer in enumerate(layers[:-1]):
@@ -143,7 +145,7 @@ def leave_when_sure(
         inside = inside & ~leaving
         if not inside.any():
             break
-        if suffices is not None and suffices(hidden, inside):
+        if index < last - 1 and suffices is not None and suffices(hidden, inside):
             inside = torch.zeros_like(inside)
             break
     return Passage(hidden, exit_layers, inside)
