@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.inference.tables.rows import Answer
@@ -25,6 +26,20 @@ TRACED = {"tokens": "pieces"} | {
 MILLISECONDS = "ms"  # a text's share of its batch's time
 # Characters that are tokenized at once: ids of long documents, before they are cut, would fill the memory.
 TOKENIZED_AT_ONCE = 2**21
+
+
+class Source(NamedTuple):
+    """One text as the model reads it.
+
+    Attributes:
+        ids: its tokens', with the special ones around them.
+        cut: how many of its own were left out, for want of room.
+        fault: why the model cannot be asked, or None.
+    """
+
+    ids: list[int]
+    cut: int
+    fault: str | None
 
 
 def unheard(count: int) -> None:
@@ -57,31 +72,25 @@ class TextWriter:
         Raises:
             UserError: the generation options do not suit the model, or a batch does not fit into the GPU's memory.
         """
-        answers: list[Answer | None] = [None] * len(texts)
-        ids, cut = self._encoded(texts)
-        waiting = []
-        for place, (row, missing) in enumerate(zip(ids, cut, strict=True)):
-            if fault := self._fault(row, missing):
-                answers[place] = Answer(None, fault)
-            else:
-                waiting.append(place)
+        sources = self.read(texts)
+        answers = [None if source.fault is None else Answer(None, source.fault) for source in sources]
+        waiting = [place for place, source in enumerate(sources) if source.fault is None]
         progress(len(texts) - len(waiting))
         # The longest first: if a batch does not fit into memory, that shows at once.
-        waiting.sort(key=lambda place: -len(ids[place]))
+        waiting.sort(key=lambda place: -len(sources[place].ids))
         for start in range(0, len(waiting), self.batch_size):
             places = waiting[start : start + self.batch_size]
-            for place, (text, details) in zip(places, self._write([ids[place] for place in places]), strict=True):
-                answers[place] = Answer(text, cut=cut[place], details=details)
+            written = self._write([sources[place].ids for place in places])
+            for place, (text, details) in zip(places, written, strict=True):
+                answers[place] = Answer(text, cut=sources[place].cut, details=details)
             progress(len(places))
         return answers
 
-    def _encoded(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
-        ids, cut = [], []
-        for some in _groups(texts):
-            encoded = self._encoder.sources(some)
-            ids += encoded.ids
-            cut += encoded.cut
-        return ids, cut
+    def read(self, texts: Sequence[str]) -> list[Source]:
+        """Make ids of texts, as the model reads them."""
+        encoded = [self._encoder.sources(some) for some in _groups(texts)]
+        rows = [pair for some in encoded for pair in zip(some.ids, some.cut, strict=True)]
+        return [Source(row, cut, self._fault(row, cut)) for row, cut in rows]
 
     def _fault(self, row: Sequence[int], missing: int) -> str | None:
         if not row:
@@ -104,16 +113,8 @@ class TextWriter:
         if not self.detailed:
             return zip(texts, [{}] * len(texts), strict=True)
         milliseconds = round(1000 * (time.perf_counter() - start) / len(rows), 3)
-        return zip(texts, [{**told, MILLISECONDS: milliseconds} for told in self._traced(found)], strict=True)
-
-    def _traced(self, found: Generated) -> list[dict[str, Any]]:
-        if found.exit_layers is None:
-            return [{}] * len(found.ids)
-        arrays = Generated(*(np.asarray(values.cpu()) for values in found))
-        return [
-            {name: getattr(trace, theirs) for name, theirs in TRACED.items()}
-            for trace in make_traces(self.trained.tokenizer, arrays)
-        ]
+        details = traced(self.trained.tokenizer, found)
+        return zip(texts, [{**told, MILLISECONDS: milliseconds} for told in details], strict=True)
 
 
 def writer_config(model_path: str, model: str | None = None, **changes: Any) -> Config:
@@ -146,6 +147,16 @@ def load_writer(model_path: str, model: str | None = None, batch_size: int = 64,
         UserError: no such checkpoint, one that is damaged, or values that do not suit it.
     """
     return TextWriter(load_trained(writer_config(model_path, model, **changes)), batch_size)
+
+
+def traced(tokenizer: PreTrainedTokenizerBase, found: Generated) -> list[dict[str, Any]]:
+    """Return how each text came about, by the names of `TRACED`; nothing of texts that were not written in parallel."""
+    if found.exit_layers is None:
+        return [{}] * len(found.ids)
+    arrays = Generated(*(np.asarray(values.cpu()) for values in found))
+    return [
+        {name: getattr(trace, theirs) for name, theirs in TRACED.items()} for trace in make_traces(tokenizer, arrays)
+    ]
 
 
 def details_of(spec: ModelSpec) -> tuple[str, ...]:

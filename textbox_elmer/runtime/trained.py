@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from torch import Tensor
+from torch.nn import functional as F
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
@@ -56,13 +57,21 @@ class TrainedModel:
         """Return some encoded examples' sources as `batch` does."""
         return self.batch(ids[list(examples)]["source_ids"])
 
-    def batch(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """Return sources' ids and their mask, `[batch, source_length]`, on the model's device."""
+    def batch(self, rows: Sequence[Sequence[int]], length: int = 0) -> tuple[Tensor, Tensor]:
+        """Return sources' ids and their mask, `[batch, source_length]`, on the model's device.
+
+        Args:
+            rows: each source's ids.
+            length: how long the batch is at least; by default as its longest row.
+        """
         examples = [{"source_ids": row, "target_ids": []} for row in rows]
         batch = fine_tuning_collator(self.config, self.spec, self.tokenizer)(examples)
         sources, mask = batch["input_ids"], batch["attention_mask"]
         if self.spec.causal:
             sources, mask = prompts(batch, self.tokenizer.pad_token_id)
+        if (missing := length - sources.shape[1]) > 0:
+            sides = (missing, 0) if self.spec.causal else (0, missing)
+            sources, mask = F.pad(sources, sides, value=self.tokenizer.pad_token_id), F.pad(mask, sides)
         return sources.to(self.model.device), mask.to(self.model.device)
 
     def generate(self, sources: Tensor, mask: Tensor, scored: bool = False) -> Generated:
