@@ -22,6 +22,7 @@ setup(
     package_dir={"textbox_elmer.properties": "properties"},
     package_data={
         "textbox_elmer.properties": ["*.yaml", "*/*.yaml"],
+        "textbox_elmer.inference.serving.page": ["*.html", "*.css", "*.js"],
         "textbox_elmer.reports.html": ["templates/*"],
     },
     install_requires=[
@@ -53,6 +54,7 @@ setup(
         "ray": ["ray[data]>=2.60,<3"],
         "reports": ["matplotlib>=3.9,<4"],
         "search": ["optuna>=4,<6"],
+        "serve": ["fastapi>=0.115,<1", "prometheus_client>=0.21,<1", "uvicorn>=0.30,<1"],
         "wandb": ["wandb"],
     },
     entry_points={"console_scripts": ["textbox-elmer=textbox_elmer.__main__:run"]},

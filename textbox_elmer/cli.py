@@ -23,6 +23,7 @@ from textbox_elmer.typed_run import run_typed
 # Modules with `add_parser` and `run`, in the order in which help names them.
 COMMANDS = (
     "textbox_elmer.inference.command",
+    "textbox_elmer.inference.serving.command",
     "textbox_elmer.datasets.command",
     "textbox_elmer.inference.export.command",
     "textbox_elmer.inference.publish.command",

@@ -7,8 +7,7 @@ from typing import Any
 
 from textbox_elmer.arguments import Parser, one_of, whole
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.config.keys import KEYS
-from textbox_elmer.runtime.config.values import check_value, read_option
+from textbox_elmer.inference.options import add_model_options, read_changes
 from textbox_elmer.terminal import say
 
 TRIAL = "a"
@@ -22,8 +21,6 @@ EXAMPLE = (
     "textbox-elmer generate --model_path=saved/<run> --input=articles.parquet --column=document "
     "--output=summaries.parquet"
 )
-# Keys of the configuration that may be given in place of the run's or the model's.
-CONFIGURED = ("generation_kwargs", "src_len", "tgt_len", "prefix_prompt", "src_lang", "tgt_lang")
 
 
 def add_parser(commands: Any) -> Parser:
@@ -36,7 +33,6 @@ def add_parser(commands: Any) -> Parser:
     )
     add = parser.add_argument
     add("--model_path", required=True, metavar="PATH", help="a run's folder, a checkpoint's, or a name on the hub")
-    add("--model", metavar="NAME", help="which model that is, such as BART (default: what the checkpoint says)")
     add(
         "--input",
         metavar="PATH",
@@ -58,8 +54,6 @@ def add_parser(commands: Any) -> Parser:
     add("--details", action="store_true", help="add tokens, scores, exit layers, the path and milliseconds")
     add("--strict", action="store_true", help="refuse a text that is longer than src_len instead of cutting it")
     add("--batch_size", type=whole, default=64, metavar="N", help="texts written at once (default: %(default)s)")
-    for key in CONFIGURED:
-        add(f"--{key}", metavar="VALUE", help=f"{KEYS[key].meaning} (default: the run's, or the model's)")
     add(
         "--engine",
         type=one_of(LOCAL, RAY),
@@ -72,7 +66,7 @@ def add_parser(commands: Any) -> Parser:
         metavar="HOST:PORT",
         help="where the cluster is (default: RAY_ADDRESS, or a cluster of this machine alone)",
     )
-    add("--use_gpu", metavar="False", help="whether to write on a GPU where there is one (default: the run's, or True)")
+    add_model_options(parser)
     return parser
 
 
@@ -93,13 +87,11 @@ def run(arguments: argparse.Namespace) -> int:
     from textbox_elmer.runtime.trained import load_trained
 
     log_to_console("warning")
-    typed = {key: getattr(arguments, key) for key in (*CONFIGURED, "use_gpu")}
-    changes = {key: _checked(key, text) for key, text in typed.items() if text is not None}
     ranks = ranks_of_environment()
     path, output = (None if name is None else Path(name) for name in (arguments.input, arguments.output))
     if ranks.world > 1 and (path is None or output is None):
         raise UserError("Several processes need --input=… and --output=…: they cannot share standard input or output.")
-    config = writer_config(arguments.model_path, arguments.model, **changes)
+    config = writer_config(arguments.model_path, arguments.model, **read_changes(arguments))
     details = details_of(find_model(config.model)) if arguments.details else ()
     new = NewColumns(arguments.output_column, details)
     on_cluster = arguments.engine == RAY
@@ -125,7 +117,3 @@ def run(arguments: argparse.Namespace) -> int:
         return 0  # the first process tells how it went
     say(report.told(str(output or "generate"), config["src_len"]), sys.stderr)
     return FAILED if report.failed else 0
-
-
-def _checked(key: str, text: str) -> Any:
-    return check_value(key, read_option(key, text), "command line")

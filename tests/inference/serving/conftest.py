@@ -1,0 +1,55 @@
+"""Served models, and a client of theirs that needs no network."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+fastapi_missing = "needs the server's packages: pip install -r requirements-extras.txt"
+pytest.importorskip("fastapi", reason=fastapi_missing)
+pytest.importorskip("prometheus_client", reason=fastapi_missing)
+
+from starlette.testclient import TestClient  # noqa: E402
+
+from tests.inference.conftest import SRC_LEN  # noqa: E402
+from textbox_elmer.inference import load_writer  # noqa: E402
+from textbox_elmer.inference.serving.access import Access  # noqa: E402
+from textbox_elmer.inference.serving.app import make_app  # noqa: E402
+from textbox_elmer.inference.serving.limits import Limits  # noqa: E402
+from textbox_elmer.inference.serving.model import ServedModel  # noqa: E402
+
+OPEN = Access(None, local=False)
+
+
+@pytest.fixture(scope="session")
+def served_elmer(elmer: Path) -> ServedModel:
+    """The ELMER that writes along a graph."""
+    return ServedModel("elmer", load_writer(str(elmer), use_gpu=False, src_len=SRC_LEN))
+
+
+@pytest.fixture(scope="session")
+def served_bart(bart_run: Path) -> ServedModel:
+    """The BART that writes with three beams."""
+    return ServedModel("bart", load_writer(str(bart_run), use_gpu=False))
+
+
+@pytest.fixture
+def serve(served_elmer: ServedModel) -> Iterator[Callable[..., TestClient]]:
+    """Serve models within the test, by default the ELMER to everybody; returns a client."""
+    clients = []
+
+    def start(*models: Any, access: Access = OPEN, **limits: Any) -> TestClient:
+        faults: list[Exception] = []
+        app = make_app(
+            models or (served_elmer,), Limits(**limits), access, lambda fault: fault and faults.append(fault)
+        )
+        client = TestClient(app, raise_server_exceptions=False)
+        client.__enter__()
+        clients.append(client)
+        assert not faults
+        return client
+
+    yield start
+    for client in clients:
+        client.__exit__(None, None, None)

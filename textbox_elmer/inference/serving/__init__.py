@@ -1,0 +1,1 @@
+"""`serve`: trained models behind OpenAI's completions, in batches, and a page to try them on."""
