@@ -71,6 +71,20 @@ BENCHES: Mapping[str, Bench] = {
         },
         "--texts=64",
     ),
+    "serve": Bench(
+        "what a server answers in a second: ELMER beside BART, batching on beside off",
+        {
+            "device": DEVICE,
+            "clients": ("1,8,32", "how many ask at once"),
+            "seconds": (20.0, "how long each row is measured"),
+            **MODELS,
+            "src_len": (150, "most tokens of a source, of 20 at least"),
+            "tgt_len": (64, "most tokens of a text"),
+            "output": (14, "tokens that are written for each"),
+            "soak_minutes": (0.0, "instead, how long to let 16 clients ask, some of which are killed"),
+        },
+        "--clients=8 --seconds=10",
+    ),
     "approximations": Bench(
         "what approximations do to a trained checkpoint's texts, and the time that they save",
         {

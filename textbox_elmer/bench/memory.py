@@ -29,6 +29,11 @@ def peak_megabytes(call: Callable[[], object], device: torch.device) -> float:
     return (_status("VmHWM") - before) / 1024
 
 
+def resident_megabytes() -> float:
+    """Return how much memory this process holds (Linux)."""
+    return _status("VmRSS") / 1024
+
+
 def _status(name: str) -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(name)).split()[1])

@@ -27,9 +27,9 @@ Refused = Callable[..., str]
 def refused(capsys: pytest.CaptureFixture) -> Refused:
     """Run the command, which stops with status 2 and one sentence: returns it."""
 
-    def run(*arguments: str) -> str:
+    def run(*arguments: str, port: int = 0) -> str:
         capsys.readouterr()
-        assert main(["serve", "--port=0", "--use_gpu=False", *arguments]) == 2
+        assert main(["serve", "--use_gpu=False", f"--port={port}", *arguments]) == 2
         told = capsys.readouterr().err
         assert told.count("\n") == 1
         return told
@@ -90,9 +90,13 @@ def test_sigterm_finishes_what_was_taken_and_refuses_new_work(
 def test_a_port_in_use(refused: Refused, elmer: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        said = refused(f"--model_path={elmer}", f"--port={port}")
+        said = refused(f"--model_path={elmer}", port=port)
     assert said.startswith(f"Error: Port {port} of 127.0.0.1 is in use or not yours")
     assert said.endswith("give another --port.\n")
+
+
+def test_no_port(refused: Refused, elmer: Path) -> None:
+    assert "must be a port from 0 to 65535, not '70000'" in refused(f"--model_path={elmer}", port=70000)
 
 
 def test_an_address_of_another_machine(refused: Refused, elmer: Path) -> None:
@@ -101,7 +105,7 @@ def test_an_address_of_another_machine(refused: Refused, elmer: Path) -> None:
 
 
 def test_no_model(refused: Refused, tmp_path: Path) -> None:
-    assert "--model_path" in refused()
+    assert "needs --model_path, e.g. textbox-elmer serve --model_path=saved/<run>" in refused()
     assert "nowhere" in refused(f"--model_path={tmp_path / 'nowhere'}")
 
 
@@ -124,9 +128,8 @@ def test_models_that_cannot_be_served(refused: Refused, elmer: Path, tmp_path: P
         (["--host=0.0.0.0"], "Others reach 0.0.0.0: give a key by --api_key or the variable TEXTBOX_ELMER_API_KEY"),
         (["--api_key=k", "--no_auth"], "--api_key and --no_auth exclude each other"),
         (["--api_key="], "The key is printable ASCII"),
-        (["--max_queue=0"], "a whole number above 0, not '0'"),
-        (["--port=70000"], "a port from 0 to 65535, not '70000'"),
-        (["--max_wait_ms=nan"], "milliseconds from 0 to 60000, not 'nan'"),
+        (["--max_queue=0"], "must be a whole number above 0, not '0'"),
+        (["--max_wait_ms=nan"], "must be milliseconds from 0 to 60000, not 'nan'"),
         (["--model_path=saved/x", "--model_path=saved/x"], "--model_path=saved/x is given twice"),
     ],
 )

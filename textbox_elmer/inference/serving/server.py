@@ -2,10 +2,13 @@
 
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.inference.serving.access import Access
@@ -19,6 +22,7 @@ from textbox_elmer.runtime.trained import load_trained
 from textbox_elmer.terminal import reason_of, say
 from textbox_elmer.termination import saying
 
+PATIENCE = 600  # seconds until a server in the background is warm, or has ended
 INTERRUPTED = 130  # the exit status of what Ctrl-C ends
 ANSWERED = "every text that was taken is answered."
 
@@ -64,17 +68,7 @@ def serve(models: Sequence[ServedModel], listener: socket.socket, limits: Limits
             faults.append(fault)
             server.should_exit = True
 
-    app = make_app(models, limits, Access(key, local and is_loopback(host)), tried)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            lifespan="on",
-            timeout_graceful_shutdown=limits.drain_seconds,
-        )
-    )
+    server = _server(make_app(models, limits, Access(key, local and is_loopback(host)), tried), limits)
     try:
         with saying(ANSWERED):
             server.run(sockets=[listener])
@@ -87,3 +81,38 @@ def serve(models: Sequence[ServedModel], listener: socket.socket, limits: Limits
             "fewer."
         ) from faults[0]
     return 0
+
+
+@contextmanager
+def serving(models: Sequence[ServedModel], limits: Limits, access: Access) -> Iterator[str]:
+    """Serve models on a thread of this process within the block; yields the address, when they are warm."""
+    warm, faults = threading.Event(), []
+
+    def tried(fault: Exception | None) -> None:
+        faults.append(fault)
+        warm.set()
+
+    server = _server(make_app(models, limits, access, tried), limits)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            if not warm.wait(PATIENCE) or faults[0] is not None:
+                raise RuntimeError(f"the models do not become warm: {faults}")
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(PATIENCE)
+
+
+def _server(app: FastAPI, limits: Limits) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            timeout_graceful_shutdown=limits.drain_seconds,
+        )
+    )

@@ -63,7 +63,7 @@
   const words = (details) => {
     const line = element("p", { className: "written" });
     details.tokens.forEach((piece, place) => {
-      const word = element("span", { className: "t", textContent: piece || "⏹", tabIndex: place ? -1 : 0 });
+      const word = element("span", { className: "t", textContent: piece || "end", tabIndex: place ? -1 : 0 });
       word.classList.toggle("end", !piece);
       word.classList.toggle("copied", details.copied[place]);
       word.style.setProperty("--late", late(details.settled_layers[place], details.layers));
