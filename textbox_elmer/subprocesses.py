@@ -3,9 +3,10 @@
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+from textbox_elmer.shipped import PACKAGE
+
+REPOSITORY = PACKAGE.resolve().parent
 # What `python -m textbox_elmer` does, but for looking in the working folder first, where a yaml.py among somebody's
 # data would be run in place of the library. (-P does the same since Python 3.11.)
 AS_MODULE = "import sys; sys.path[:] = filter(None, sys.path); import runpy; runpy.run_module({!r}, None, {!r}, True)"

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import textbox_elmer
 from textbox_elmer.runtime.runs.results import source_commit
 
 
@@ -21,7 +20,7 @@ def test_a_checkout_is_recorded_by_its_commit(tmp_path: Path, monkeypatch: pytes
     package = tmp_path / "textbox_elmer"
     package.mkdir()
     (package / "__init__.py").write_text("# one\n")
-    monkeypatch.setattr(textbox_elmer, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr("textbox_elmer.runtime.runs.results.PACKAGE", package)
     git(tmp_path, "init")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-m", "One")
@@ -37,5 +36,5 @@ def test_an_installed_package_has_no_commit(tmp_path: Path, monkeypatch: pytest.
     package = tmp_path / "environment" / "textbox_elmer"
     package.mkdir(parents=True)
     (tmp_path / ".git").mkdir()
-    monkeypatch.setattr(textbox_elmer, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr("textbox_elmer.runtime.runs.results.PACKAGE", package)
     assert source_commit() is None

@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-import textbox_elmer
 from textbox_elmer.files import write_atomically
 from textbox_elmer.reading import read_json
 from textbox_elmer.runtime.runs.traces import MOST_VERTICES, TRACES, Trace, format_traces
+from textbox_elmer.shipped import PACKAGE
 from textbox_elmer.terminal import reason_of, shown, table_console
 from textbox_elmer.text.lines import references_of
 
@@ -103,7 +103,7 @@ def source_commit() -> str | None:
 
     None where the package is installed, or git cannot tell.
     """
-    checkout = Path(textbox_elmer.__file__).parent.parent
+    checkout = PACKAGE.parent
     if not (checkout / ".git").exists():  # git would go on to any repository that the environment lies in
         return None
     command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
