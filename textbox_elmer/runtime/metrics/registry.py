@@ -8,16 +8,17 @@ from typing import Any
 from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.metrics.answers import qa
 from textbox_elmer.runtime.metrics.bleu import BLEU_TYPES, bleu, bleu_names, validate_bleu
-from textbox_elmer.runtime.metrics.chrf import CHRF_TYPES, chrf
 from textbox_elmer.runtime.metrics.corpus import Corpus
 from textbox_elmer.runtime.metrics.diversity import distinct, self_bleu, unique
 from textbox_elmer.runtime.metrics.nist import nist
 from textbox_elmer.runtime.metrics.rouge import ROUGE_TYPES, rouge, rouge_names, validate_rouge
 from textbox_elmer.runtime.metrics.similarity import (
+    CHRF_TYPES,
     METEOR_TYPES,
     bert_score,
     check_bert_score,
     check_meteor,
+    chrf,
     cider,
     meteor,
     ter,

@@ -1,9 +1,10 @@
-"""Metrics whose work is another package's: CIDEr, METEOR, TER and BERTScore."""
+"""Metrics whose work is another package's: CIDEr, METEOR, TER, BERTScore and chrF."""
 
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib.util import find_spec
+from itertools import zip_longest
 from typing import Any
 
 import nltk
@@ -13,6 +14,7 @@ from textbox_elmer.runtime.metrics.bleu import caption_format
 from textbox_elmer.runtime.metrics.corpus import Corpus, Text
 from textbox_elmer.text.rouge_guard import NO_TEXT
 
+CHRF_TYPES = ("m-popovic", "sacrebleu")
 METEOR_TYPES = ("nltk", "pycocoevalcap")
 JAVA_ANSWERS_IN = 30  # seconds
 
@@ -118,3 +120,22 @@ def bert_score(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:
 def _visible(text: Text) -> str:
     # For a blank text the package calls a tokenizer's method that transformers 5 no longer has.
     return text.raw if text.raw.strip() else NO_TEXT
+
+
+def chrf(corpus: Corpus, config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Score a corpus, in percent; each `+` in the name is an order of word n-grams.
+
+    `m-popovic`, the definition of Popović's chrF++ program, is the mean of all orders' F-scores; `sacrebleu` is the
+    F-score of the orders' mean precision and recall. TextBox's `sacrebleu` takes examples for sets of references and
+    so compares texts with other texts' references; here each is compared with its own.
+    """
+    from sacrebleu import corpus_chrf
+
+    references = zip_longest(*([text.raw for text in texts] for texts in corpus.references))
+    result = corpus_chrf(
+        [text.raw for text in corpus.generated],
+        list(references),
+        word_order=name.count("+"),
+        eps_smoothing=config["chrf_type"] == "m-popovic",
+    )
+    return {name: result.score}

@@ -2,8 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +19,27 @@ class Curves(TensorBoardCallback):
         self.folder, self.failed = folder, False
         if not isinstance(threading.excepthook, _QuietHook):
             threading.excepthook = _QuietHook(threading.excepthook)
-        with self._guarded():
-            super().__init__(SummaryWriter(log_dir=str(folder)))
+        self._write(self._open)
+
+    def _open(self) -> None:
+        super().__init__(SummaryWriter(log_dir=str(self.folder)))
 
     def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
         """Write down the configuration."""
-        with self._guarded():
-            if not self.failed:
-                super().on_train_begin(*args, **kwargs)
+        self._write(super().on_train_begin, *args, **kwargs)
 
     def on_log(self, *args: Any, **kwargs: Any) -> None:
         """Write down the numbers of a log entry."""
-        with self._guarded():
-            if not self.failed:
-                super().on_log(*args, **kwargs)
+        self._write(super().on_log, *args, **kwargs)
 
     def on_train_end(self, *args: Any, **kwargs: Any) -> None:
         """Write what has not been written yet."""
-        with self._guarded():
-            if not self.failed:
-                super().on_train_end(*args, **kwargs)
+        self._write(super().on_train_end, *args, **kwargs)
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
+    def _write(self, write: Callable[..., None], *args: Any, **kwargs: Any) -> None:
         try:
-            yield
+            if not self.failed:
+                write(*args, **kwargs)
         except OSError as error:
             self.failed = True
             logger.warning("%s cannot be written (%s): going on without curves.", self.folder, error.strerror)
