@@ -1,1 +1,1 @@
-"""What both hosts need of text: lines, sentences, vocabularies."""
+"""What both hosts need of text: lines, special tokens around texts, ids to text, sentences, vocabularies."""
