@@ -11,7 +11,6 @@ from textbox_elmer.terminal import say, table_console
 
 # Room for the largest of TextBox's datasets, 4.4 GB that unpack to some 12; what needs more is no dataset of theirs.
 MAX_GB = 20.0
-WIDTH = 110  # characters, where no terminal says how wide it is
 TEACHER = "a run's folder, a checkpoint's, or a name on the hub"
 
 
@@ -94,7 +93,7 @@ def _add(
 def _list(arguments: argparse.Namespace) -> None:
     from textbox_elmer.datasets.listing import list_datasets
 
-    table_console(WIDTH).print(list_datasets(arguments.data_path))
+    table_console().print(list_datasets(arguments.data_path))
     say("Get one with: python -m textbox_elmer data get <dataset>")
 
 
@@ -108,7 +107,7 @@ def _check(arguments: argparse.Namespace) -> None:
     from textbox_elmer.datasets.checking import check_dataset
 
     table, warnings = check_dataset(arguments.dataset, arguments.data_path)
-    table_console(WIDTH).print(table)
+    table_console().print(table)
     for warning in warnings:
         say(f"Warning: {warning}")
 
