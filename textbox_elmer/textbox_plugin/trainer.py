@@ -3,12 +3,10 @@
 import math
 import os
 import shutil
-from collections.abc import Mapping
 from copy import copy
 from pathlib import Path
 from typing import Any
 
-import torch
 from textbox.trainer.trainer import Trainer
 
 from textbox_elmer.errors import UserError
@@ -16,6 +14,7 @@ from textbox_elmer.files import put, remove
 from textbox_elmer.model.finite import NoNumbersError
 from textbox_elmer.termination import Terminated, deferred
 from textbox_elmer.textbox_plugin.elmer import ELMER
+from textbox_elmer.training_files import check_same_optimizer, damaged, load_training_file
 
 CHECKPOINT, OPTIMIZER = "textbox_configuration.pt", "optimizer.pt"
 SAVED = "checkpoint_epoch-"  # what the folder of a validation's model begins with
@@ -94,27 +93,24 @@ class ELMERTrainer(Trainer):
         """
         if not self.config["do_train"]:
             return
-        record = _load(resume_dir, CHECKPOINT)
+        checkpoint = Path(resume_dir)
+        record = load_training_file(checkpoint / CHECKPOINT)
         try:
             saved = {key: record["config"][key] for key in (*IDENTITY, "optimizer")}
         except Exception as error:  # whatever a record that is none answers
-            raise _damaged(resume_dir, CHECKPOINT) from error
+            raise damaged(checkpoint / CHECKPOINT, "it is no record of a training") from error
         if any(saved[key] != self.config[key] for key in IDENTITY):
             self.logger.info(f"{resume_dir} is of another training: taking its weights alone.")
             return
-        if str(saved["optimizer"]).lower() != self.config["optimizer"]:
-            raise UserError(
-                f"The training of {resume_dir!r} cannot be resumed by another optimizer: give "
-                f"--optimizer={saved['optimizer']}, or --resume_training=False to take the weights alone."
-            )
-        _load(resume_dir, OPTIMIZER)
+        check_same_optimizer(str(saved["optimizer"]).lower(), self.config["optimizer"], checkpoint)
+        load_training_file(checkpoint / OPTIMIZER)
         try:
             super().resume_checkpoint(resume_dir)
         except Exception as error:  # torch and TextBox each raise their own kinds for what does not suit
-            raise _damaged(resume_dir, f"{CHECKPOINT} or {OPTIMIZER}") from error
+            raise damaged(checkpoint / OPTIMIZER, "it belongs to another model or optimizer") from error
         # TextBox takes the running time for that of the best, which so would always be the latest.
         self._summary_tracker.best_valid_timestamp = copy(self.timestamp)
-        self._keep_as_best(Path(resume_dir).resolve())
+        self._keep_as_best(checkpoint.resolve())
 
     def _keep_as_best(self, checkpoint: Path) -> None:
         """Copy the checkpoint into this run's folder as its best: the test needs one even if no later one is better."""
@@ -124,26 +120,3 @@ class ELMERTrainer(Trainer):
         kept = best.with_name(f"checkpoint_epoch-{self.timestamp.valid_epoch}").absolute()
         shutil.copytree(checkpoint, kept, dirs_exist_ok=True)
         best.symlink_to(kept)
-
-
-def _load(checkpoint: str, name: str) -> Mapping[str, Any]:
-    path = Path(checkpoint) / name
-    if not path.is_file():
-        raise UserError(
-            f"The training cannot be resumed, for {str(path)!r} is missing, without which it would not go on as it "
-            "was: give another --model_path, or --resume_training=False to take the weights alone."
-        )
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # zip, pickle and torch each raise their own kinds for a damaged file
-        raise _damaged(checkpoint, name) from error
-    if not isinstance(found, Mapping):
-        raise _damaged(checkpoint, name)
-    return found
-
-
-def _damaged(checkpoint: str, name: str) -> UserError:
-    return UserError(
-        f"The training cannot be resumed: {str(Path(checkpoint) / name)!r} is damaged or holds more than values; give "
-        "--resume_training=False to take the weights alone."
-    )

@@ -13,20 +13,19 @@ import numpy as np
 import torch
 from torch.optim import Optimizer
 from transformers import TrainerControl, TrainerState
-from transformers.trainer_pt_utils import safe_globals
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.reading import read_json
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.training.processes import Processes
 from textbox_elmer.terminal import reason_of
+from textbox_elmer.training_files import check_same_optimizer, damaged, load_training_file
 
 logger = logging.getLogger(__name__)
 
 STATE, OPTIMIZER, SCHEDULER = "trainer_state.json", "optimizer.pt", "scheduler.pt"
 # What holds the optimizer's state instead under FSDP, and under DeepSpeed.
 SHARED_OPTIMIZER, DEEPSPEED = "optimizer.bin", "global_step*"
-INSTEAD = "give another checkpoint, or --resume_training=False to take the weights alone"
 MOST_STEPS = 2**53  # beyond it a float skips whole numbers
 MOST = 1e300  # of any other number; infinite ones and NaN are not below it
 SIDES = (2, 3, 5, 7, 11)  # of what stands in for a parameter: each is another
@@ -41,14 +40,10 @@ def check_resumable(checkpoint: Path, saved: Config, config: Config, processes: 
         processes: those that go on.
     """
     read_state(checkpoint)
-    if saved["optimizer"] != config["optimizer"]:
-        raise UserError(
-            f"The training of {str(checkpoint)!r} cannot be resumed by another optimizer: give "
-            f"--optimizer={saved['optimizer']}, or --resume_training=False to take the weights alone."
-        )
+    check_same_optimizer(saved["optimizer"], config["optimizer"], checkpoint)
     if not any(checkpoint.glob(DEEPSPEED)):
         _check_optimizer(checkpoint, processes.shards)
-        _load(checkpoint / SCHEDULER)
+        load_training_file(checkpoint / SCHEDULER)
     _check_random_state(checkpoint, f"rng_state_{processes.index}.pth" if processes.count > 1 else "rng_state.pth")
 
 
@@ -59,7 +54,7 @@ def _check_optimizer(checkpoint: Path, shards: bool) -> None:
             f"The training of {str(checkpoint)!r} was launched {'with' if shared else 'without'} --use_fsdp and goes "
             "on so alone: launch it as it was, or give --resume_training=False to take the weights alone."
         )
-    _load(checkpoint / (SHARED_OPTIMIZER if shards else OPTIMIZER))
+    load_training_file(checkpoint / (SHARED_OPTIMIZER if shards else OPTIMIZER))
 
 
 def read_state(checkpoint: Path) -> TrainerState:
@@ -142,28 +137,13 @@ def _shapes(state: Mapping[str, Any], sides: Mapping[int, int]) -> dict[str, lis
     }
 
 
-def _load(path: Path) -> Any:
-    """Load plain values and tensors, the tensors' numbers only when they are looked at."""
-    if not path.is_file():
-        raise UserError(
-            f"The training cannot be resumed, for {str(path)!r} is missing, without which it would not go on as it "
-            f"was: {INSTEAD}."
-        )
-    try:
-        with safe_globals():
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    # zip, pickle and torch each raise their own kinds; torch's words advise to load it whatever it may do.
-    except Exception as error:
-        raise damaged(path, "cut off, or no file of plain values and tensors") from error
-
-
 def _check_random_state(checkpoint: Path, name: str) -> None:
     if not (checkpoint / name).is_file() and any(checkpoint.glob("rng_state*.pth")):
         logger.warning(
             "%s was saved by another number of processes: what is drawn at random goes on otherwise.", checkpoint
         )
         return
-    state = _load(checkpoint / name)
+    state = load_training_file(checkpoint / name)
     before = random.getstate(), np.random.get_state(), torch.random.get_rng_state()
     try:
         random.setstate(state["python"])
@@ -175,11 +155,6 @@ def _check_random_state(checkpoint: Path, name: str) -> None:
         random.setstate(before[0])
         np.random.set_state(before[1])
         torch.random.set_rng_state(before[2])
-
-
-def damaged(path: Path, reason: str) -> UserError:
-    """Return the sentence for a file of a checkpoint that no training can go on with."""
-    return UserError(f"The training cannot be resumed, for {str(path)!r} is damaged ({reason}): {INSTEAD}.")
 
 
 def _suits(value: Any, hint: Any, name: str) -> bool:

@@ -41,7 +41,7 @@ from textbox_elmer.runtime.training.callbacks import (
     StopWhenWorse,
 )
 from textbox_elmer.runtime.training.optimizers import optimizer_and_arguments
-from textbox_elmer.runtime.training.resuming import OPTIMIZER, SCHEDULER, alike, check_loaded, damaged, read_state
+from textbox_elmer.runtime.training.resuming import OPTIMIZER, SCHEDULER, alike, check_loaded, read_state
 from textbox_elmer.runtime.training.schedule import build_schedule
 from textbox_elmer.runtime.training.selection import selects_by_loss, validation_score
 from textbox_elmer.runtime.training.sharding import (
@@ -56,6 +56,7 @@ from textbox_elmer.runtime.training.sharding import (
 from textbox_elmer.terminal import reason_of
 from textbox_elmer.termination import Terminated, deferred
 from textbox_elmer.text.decoding import decode_texts
+from textbox_elmer.training_files import damaged
 
 logger = logging.getLogger(__name__)
 
