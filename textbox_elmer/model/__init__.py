@@ -7,6 +7,7 @@ the folder can be copied into another one.
 from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer, BartTokenizer
 
 from .configuration import ElmerConfig
+from .exit_fitting import fit_exit_classifier
 from .modeling import ElmerForConditionalGeneration
 from .outputs import ElmerGeneration, ElmerOutput
 
@@ -15,4 +16,10 @@ for auto_class in (AutoModel, AutoModelForSeq2SeqLM):  # ELMER has no use withou
     auto_class.register(ElmerConfig, ElmerForConditionalGeneration, exist_ok=True)
 AutoTokenizer.register(ElmerConfig, tokenizer_class=BartTokenizer, exist_ok=True)
 
-__all__ = ["ElmerConfig", "ElmerForConditionalGeneration", "ElmerGeneration", "ElmerOutput"]
+__all__ = [
+    "ElmerConfig",
+    "ElmerForConditionalGeneration",
+    "ElmerGeneration",
+    "ElmerOutput",
+    "fit_exit_classifier",
+]

@@ -72,7 +72,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         "model.encoder.embed_tokens.weight": "model.shared.weight",
         "model.decoder.embed_tokens.weight": "model.shared.weight",
     }
-    _keys_to_ignore_on_load_missing = ["final_logits_bias", "concat_head.weight"]  # noqa: RUF012
+    _keys_to_ignore_on_load_missing = ["final_logits_bias", "concat_head.weight", r"exit_classifier\."]  # noqa: RUF012
     _no_split_modules = ["EncoderLayer", "DecoderLayer"]  # noqa: RUF012
     # The loss is a mean over this batch's tokens; the Trainer may not scale it by tokens of other batches.
     accepts_loss_kwargs = False
@@ -487,6 +487,28 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             beam = (options.num_beams, options.length_penalty, options.max_length - 1)
             return write_by_beam(read, head, transitions, config.eos_token_id, *beam)
         return write_path(read, transitions, config.eos_token_id, options.decoding, collapse_repeats)
+
+    @torch.no_grad()
+    def read_layers(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return what each layer makes of a canvas when all positions leave at the last one.
+
+        Args:
+            input_ids: sources, `[batch, source_length]`.
+            attention_mask: 1 for tokens, 0 for padding, `[batch, source_length]`.
+
+        Returns:
+            the normalised states, `[layers, batch, canvas, width]`, and their likeliest words,
+            `[layers, batch, canvas]`.
+        """
+        source = self._read_source(input_ids, attention_mask)
+        head = CanvasHead(self._off_ramp(), source.pointer)
+        canvas = self._inference_canvas(source, self.config.canvas_length)
+        hidden, states, words = self._embed_canvas(source, canvas, None, None), [], []
+        for layer in self.model.decoder.over_source(source.states, source.mask):
+            hidden = layer(hidden)
+            states.append(self.model.decoder.layer_norm(hidden))
+            words.append(head.best(hidden))
+        return torch.stack(states), torch.stack(words)
 
     def read_canvas(
         self, input_ids: Tensor, attention_mask: Tensor | None, max_length: int, off_ramp: type[OffRamp]
