@@ -16,6 +16,7 @@ from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
 from textbox_elmer.runtime.catalogue.models import find_model
 from textbox_elmer.runtime.config import Config, format_config
+from textbox_elmer.runtime.hard_exit import ExitWork, make_ready
 from textbox_elmer.runtime.job import Job, prepare_fine_tuning
 from textbox_elmer.runtime.metrics import check_metrics, metric_names
 from textbox_elmer.runtime.models.generation import canvas_positions
@@ -102,6 +103,8 @@ def _run_in(
         results["pretrain_task"] = config["pretrain_task"]
     if config["do_train"]:
         results["training"] = _train(trainer, resumed, run)
+    if job.exits is not None:
+        results |= _make_exits_ready(trainer, job.exits, run)
     if config["do_test"]:
         weights = run / checkpoints.BEST if config["do_train"] else config["model_path"]
         with saying(f"the test is not done, repeat it with --do_train=False --model_path={weights}."):
@@ -146,6 +149,17 @@ def _check(config: Config, spec: ModelSpec) -> None:
     optimizer_and_arguments(config)
     if config["wandb"] not in (None, "disabled") and find_spec("wandb") is None:
         raise UserError(f"wandb={config['wandb']} needs the package wandb: pip install wandb.")
+
+
+def _make_exits_ready(trainer: HostTrainer, work: ExitWork, run: Path) -> dict[str, Any]:
+    if not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+        return make_ready(work, run, trainer.is_world_process_zero())
+    logger.warning(
+        "Hard exit is not made ready, for this process holds but a part of the weights: repeat the test in one "
+        "process, with --do_train=False --model_path=%s.",
+        run / checkpoints.BEST,
+    )
+    return {}
 
 
 def _trackers(config: Config, run: Path) -> list[TrainerCallback]:

@@ -19,6 +19,7 @@ from textbox_elmer.runtime.data import (
     quick_test_limit,
     training_texts,
 )
+from textbox_elmer.runtime.hard_exit import ExitWork, exit_work
 from textbox_elmer.runtime.models.generation import generate_ids
 from textbox_elmer.runtime.trained import assemble
 from textbox_elmer.runtime.training.processes import Processes
@@ -36,6 +37,7 @@ class Job:
     valid: Any
     test: Dataset | None = None
     texts: Mapping[str, Split] = field(default_factory=dict)
+    exits: ExitWork | None = None
 
     def references(self, split: str) -> list[str | list[str]]:
         """Return a split's references, none if the run does without the split."""
@@ -64,9 +66,10 @@ def prepare_fine_tuning(config: Config, spec: ModelSpec, processes: Processes) -
     with processes.main_first():  # the others find its work in the cache
         made = assemble(config, sample)
         ids = {name: made.encode(split) for name, split in texts.items()}
+        exits = exit_work(made, lambda name: ids.get(name) or made.encode(load_split(folder, name, limit)))
     _try_generation(made.model, spec, config, next(iter(ids.values())))
     collator = fine_tuning_collator(config, spec, made.tokenizer)
-    return Job(made.tokenizer, made.model, collator, ids.get("train"), ids.get("valid"), ids.get("test"), texts)
+    return Job(made.tokenizer, made.model, collator, ids.get("train"), ids.get("valid"), ids.get("test"), texts, exits)
 
 
 def _try_generation(model: PreTrainedModel, spec: ModelSpec, config: Config, ids: Dataset) -> None:

@@ -130,6 +130,11 @@ KEYS: dict[str, Key] = {
         tokenizer_path=("str", "a tokenizer, if not model_path's"),
         tokenizer_kwargs=("dict", "further arguments of the tokenizer"),
         generation_kwargs=("dict", "arguments of the model's generate()"),
+        exit_target=(
+            "float",
+            "ELMER, hard exit: choose exit_threshold by this agreement with the last exit on the validation split",
+            PROBABILITY,
+        ),
     ),
     **_keys(
         "Dataset",
@@ -151,7 +156,12 @@ KEYS: dict[str, Key] = {
 MODEL_KEYS: dict[str, Key] = _keys(
     "Model",
     exit_mode=("str", "where tokens leave the decoder", _one_of("soft", "hard", "last")),
-    exit_threshold=("float", "entropy in nats below which a token leaves", NOT_NEGATIVE),
+    exit_criterion=("str", "what hard exit is sure by", _one_of("entropy", "saturation", "classifier")),
+    exit_threshold=(
+        "float",
+        "hard exit: entropy in nats below which a token leaves, or confidence from which on",
+        NOT_NEGATIVE,
+    ),
     alignment=("str", "how canvas positions and tokens belong together", _one_of("position", "dag", "ctc")),
     canvas_scale=("float", "canvas positions per token of tgt_len", {"minimum": 1, "maximum": 8}),
     canvas_input=("str", "what the decoder reads: masks, or the source spread over them", _one_of("mask", "source")),
