@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.conftest import PUBLISHED, options, tiny
+from textbox_elmer.bench.exits import THRESHOLDS as CURVE
 from textbox_elmer.bench.memory import peak_megabytes
 from textbox_elmer.bench.planted_weights import THRESHOLDS, plant, plant_decisions, plant_path
 from textbox_elmer.cli import main
@@ -88,6 +89,27 @@ def test_training(workplace: Path, capsys: pytest.CaptureFixture) -> None:
         assert f"| {row['ours_megabytes'] / row['plain_megabytes']:.2f} |" in printed
     # At these small sizes the gradients themselves, which both hold, are a larger part than at BART-base sizes.
     assert rows[0]["ours_megabytes"] < 0.6 * rows[0]["plain_megabytes"]
+
+
+def test_exits(workplace: Path, capsys: pytest.CaptureFixture) -> None:
+    """Every threshold of every criterion has a row, and what the verdicts say is in the table."""
+    config = tiny(filename="run", epochs=1, exit_mode="hard")
+    assert main(["--model=ELMER", "--dataset=toy", *options(config)]) == 0
+    capsys.readouterr()
+    command = ["bench", "exits", f"--model_path={workplace / 'saved' / 'run'}", "--dataset=toy", "--rounds=1"]
+    assert main([*command, "--examples=5", "--out=e.json", "--plot=e.svg"]) == 0
+    printed = capsys.readouterr().out
+    rows = json.loads((workplace / "e.json").read_text())["rows"]
+    assert [row["exit"] for row in rows] == ["last", "soft", *(name for name in CURVE for _ in CURVE[name])]
+    assert rows[0]["mean_exit_layer"] == 1
+    assert all(0 <= row["mean_exit_layer"] <= 1 for row in rows)
+    for name in CURVE:
+        quick = [row for row in rows if row["exit"] == name and row["decoder_ms"] <= 0.8 * rows[0]["decoder_ms"]]
+        lost = min((rows[0]["rouge-2"] - row["rouge-2"] for row in quick), default=None)
+        assert f"- {name}: " + ("no threshold" if lost is None else "at most 0.8 of the last exit's") in printed
+        assert lost is None or f"decoder time loses {lost:.2f} ROUGE-2" in printed
+    drawn = (workplace / "e.svg").read_text()
+    assert all(f">{name}<" in drawn for name in ("last", "soft", *CURVE))
 
 
 def test_approximations(workplace: Path, capsys: pytest.CaptureFixture) -> None:
@@ -195,7 +217,7 @@ def test_memory_is_that_of_the_call() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "`textbox-elmer bench` needs one of latency, training, generate, approximations: "),
+        ([], "`textbox-elmer bench` needs one of latency, training, generate, serve, approximations, exits: "),
         (["speed"], "needs one of latency"),
         (["latncy"], "has no command 'latncy': did you mean latency?"),
         (["traning"], "has no command 'traning': did you mean training?"),

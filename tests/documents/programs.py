@@ -21,6 +21,7 @@ SMALLER: dict[tuple[str, ...], tuple[str, ...]] = {
     ("bench", "training"): (*MODEL, "--vocab_size=300", "--batch_size=4", "--rounds=1"),
     ("bench", "generate"): (*MODEL, "--texts=8", "--batch_size=4", "--rounds=1"),
     ("bench", "approximations"): ("--examples=4", "--exit_mode=hard"),  # no export to int8
+    ("bench", "exits"): ("--examples=4", "--rounds=1", "--out=exits.json", "--plot=exits.svg"),
     ("compare",): ("--resamples=10",),
     ("export",): ("--canvas=64",),
     ("benchmarks.quality_latency",): ("--examples=4", "--out=quality_latency.csv"),

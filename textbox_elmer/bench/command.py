@@ -98,6 +98,20 @@ BENCHES: Mapping[str, Bench] = {
         },
         "--model_path=saved/<run>/checkpoint_best",
     ),
+    "exits": Bench(
+        "what hard exit loses in ROUGE-2 and saves in the decoder's time, over thresholds of its three criteria",
+        {
+            "model_path": (..., "a run's folder, a checkpoint's, or a name on the hub"),
+            "dataset": ("apidoc", "whose texts are written"),
+            "data_path": ("dataset", "the folder of datasets"),
+            "examples": (1000, "test examples that are written"),
+            "batch_size": (16, "texts written at once"),
+            "rounds": (3, ROUNDS),
+            "out": ("saved/exits.json", OUT),
+            "plot": ("saved/exits.svg", "where the plot goes"),
+        },
+        "--model_path=saved/<run>",
+    ),
 }
 
 
