@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.training.checkpoints import BEST, RUN_FILES
+from textbox_elmer.runtime.training.checkpoints import BEST, is_of_the_run
 
 CONFIG, WEIGHTS = "config.json", ".safetensors"
 # What a pickle's name ends in: whoever loads one runs whatever is in it.
@@ -31,5 +31,5 @@ def find_files(model_path: str) -> list[Path]:
 
 
 def _is_published(file: Path) -> bool:
-    hidden = file.name.startswith(".") or file.name in RUN_FILES or file.name.startswith("rng_state")
+    hidden = file.name.startswith(".") or is_of_the_run(file.name)
     return not hidden and file.suffix not in PICKLES and not os.path.islink(file) and file.is_file()

@@ -50,9 +50,14 @@ def publish_best(checkpoint: Path, run: Path) -> None:
     delete(new)
     new.mkdir()
     for file in sorted(checkpoint.iterdir()):
-        if file.is_file() and file.name not in RUN_FILES and not file.name.startswith("rng_state"):
+        if file.is_file() and not is_of_the_run(file.name):
             _link_or_copy(file, new / file.name)
     put(new, run / BEST)
+
+
+def is_of_the_run(name: str) -> bool:
+    """Tell whether a checkpoint's file of that name belongs to the run rather than to the model."""
+    return name in RUN_FILES or name.startswith("rng_state")
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
