@@ -20,6 +20,7 @@ SMALLER: dict[tuple[str, ...], tuple[str, ...]] = {
     ("bench", "latency"): (*MODEL, "--vocab_size=300", "--rounds=1", "--shapes=pc", "--batch_sizes=1", ROWS),
     ("bench", "training"): (*MODEL, "--vocab_size=300", "--batch_size=4", "--rounds=1"),
     ("bench", "generate"): (*MODEL, "--texts=8", "--batch_size=4", "--rounds=1"),
+    ("bench", "serve"): (*MODEL, "--vocab_size=300", "--clients=8", "--seconds=0.1"),
     ("bench", "approximations"): ("--examples=4", "--exit_mode=hard"),  # no export to int8
     ("bench", "exits"): ("--examples=4", "--rounds=1", "--out=exits.json", "--plot=exits.svg"),
     ("compare",): ("--resamples=10",),
