@@ -10,8 +10,11 @@ fastapi_missing = "needs the server's packages: pip install -r requirements-extr
 pytest.importorskip("fastapi", reason=fastapi_missing)
 pytest.importorskip("prometheus_client", reason=fastapi_missing)
 
+import torch  # noqa: E402
 from starlette.testclient import TestClient  # noqa: E402
+from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel  # noqa: E402
 
+from tests.conftest import FIXTURES  # noqa: E402
 from tests.inference.conftest import SRC_LEN  # noqa: E402
 from textbox_elmer.inference import load_writer  # noqa: E402
 from textbox_elmer.inference.serving.access import Access  # noqa: E402
@@ -32,6 +35,18 @@ def served_elmer(elmer: Path) -> ServedModel:
 def served_bart(bart_run: Path) -> ServedModel:
     """The BART that writes with three beams."""
     return ServedModel("bart", load_writer(str(bart_run), use_gpu=False))
+
+
+@pytest.fixture(scope="session")
+def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a GPT-2 of 64 positions."""
+    folder = tmp_path_factory.mktemp("causal") / "gpt2"
+    tokenizer = AutoTokenizer.from_pretrained(FIXTURES / "textbox" / "tokenizer")
+    torch.manual_seed(2)
+    sizes = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64, "initializer_range": 0.2}
+    GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), **sizes)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """The command `serve`: a process from its first line to its last, and what it refuses."""
 
 import json
+import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,12 +14,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from transformers import GPT2Config, GPT2LMHeadModel
+import torch
 
-from tests.conftest import FIXTURES
 from tests.inference.conftest import SRC_LEN
 from textbox_elmer.cli import main
 from textbox_elmer.inference.serving.command import KEY_VARIABLE, listen, names_of
+from textbox_elmer.inference.serving.model import MKL, STEADY, sum_steadily
 
 ROOT = Path(__file__).parents[3]
 Refused = Callable[..., str]
@@ -109,17 +111,18 @@ def test_no_model(refused: Refused, tmp_path: Path) -> None:
     assert "nowhere" in refused(f"--model_path={tmp_path / 'nowhere'}")
 
 
-def test_models_that_cannot_be_served(refused: Refused, elmer: Path, tmp_path: Path) -> None:
-    """A causal one whose positions have no room for source and text; one that draws texts; options that do not suit."""
-    causal = tmp_path / "causal"
-    GPT2LMHeadModel(GPT2Config(n_embd=8, n_layer=1, n_head=1, n_positions=16, vocab_size=200)).save_pretrained(causal)
-    for path in (FIXTURES / "textbox" / "tokenizer").iterdir():
-        (causal / path.name).write_bytes(path.read_bytes())
-    assert "src_len" in refused(f"--model_path={causal}", "--model=GPT-2")
+def test_models_that_cannot_be_served(refused: Refused, elmer: Path, causal: Path, tmp_path: Path) -> None:
+    """Positions without room, a tokenizer without a mask, texts drawn at random, options that do not suit."""
+    lengths = ("--src_len=60", "--tgt_len=30")
+    assert "64 positions" in refused(f"--model_path={causal}", "--model=GPT-2", *lengths)
+    shutil.copytree(elmer, tmp_path / "elmer")
+    settings = tmp_path / "elmer" / "tokenizer_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"mask_token": None}))
+    assert "has no mask token" in refused(f"--model_path={tmp_path / 'elmer'}")
     drawn = refused(f"--model_path={elmer}", f"--src_len={SRC_LEN}", "--generation_kwargs={do_sample: true}")
     assert "draws its texts at random" in drawn
-    beams = refused(f"--model_path={elmer}", f"--src_len={SRC_LEN}", "--generation_kwargs={top_k: 3}")
-    assert "generation_kwargs does not suit ELMER" in beams
+    blocked = refused(f"--model_path={elmer}", f"--src_len={SRC_LEN}", "--generation_kwargs={top_k: 3}")
+    assert "generation_kwargs does not suit ELMER" in blocked
 
 
 @pytest.mark.parametrize(
@@ -154,6 +157,15 @@ def test_models_have_names_of_their_own(tmp_path: Path) -> None:
     typed = [f"{path}" for path in paths]
     assert names_of(typed) == {typed[0]: typed[0], typed[1]: typed[1], "bart": typed[2]}
     assert names_of(["facebook/bart-base"]) == {"facebook/bart-base": "facebook/bart-base"}
+
+
+def test_products_are_summed_steadily_unless_the_user_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(MKL, raising=False)
+    sum_steadily()
+    assert os.environ.get(MKL) == STEADY.get(torch.backends.cpu.get_cpu_capability())
+    monkeypatch.setenv(MKL, "COMPATIBLE")
+    sum_steadily()
+    assert os.environ[MKL] == "COMPATIBLE"
 
 
 def test_two_servers_do_not_share_a_port() -> None:

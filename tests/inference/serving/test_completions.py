@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from tests.inference.conftest import BEAMS
+from tests.inference.conftest import BEAMS, SRC_LEN
+from textbox_elmer.inference import load_writer
 from textbox_elmer.inference.serving.access import Access
 from textbox_elmer.inference.serving.model import ServedModel
 
@@ -69,6 +71,15 @@ def test_several_texts_for_one_where_beams_allow_it(serve: Serve, served_bart: S
     error = ask(client, texts[0], n=BEAMS + 1, status=400)
     assert error["param"] == "n"
     assert "n can be 3 at most" in error["message"]
+
+
+def test_a_model_that_goes_on_with_its_source(serve: Serve, causal: Path, texts: list[str]) -> None:
+    """It is padded on the left, and that changes none of its texts."""
+    writer = load_writer(str(causal), "GPT-2", use_gpu=False, src_len=SRC_LEN, tgt_len=12, generation_kwargs={})
+    alone = [writer([text])[0].text for text in texts]
+    answer = ask(serve(ServedModel("gpt", writer)), texts)
+    assert [choice["text"] for choice in answer["choices"]] == alone
+    assert len(set(alone)) > 10
 
 
 def test_details_tell_how_a_text_came_about(
