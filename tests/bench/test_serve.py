@@ -4,11 +4,10 @@ import re
 
 import pytest
 
+from tests.inference.serving.packages import need
 from textbox_elmer.cli import main
 
-pytest.importorskip("fastapi", reason="needs the server's packages: pip install -r requirements-extras.txt")
-pytest.importorskip("prometheus_client", reason="needs the server's packages: pip install -r requirements-extras.txt")
-pytest.importorskip("uvicorn", reason="needs the server's packages: pip install -r requirements-extras.txt")
+need()
 
 SMALL = ["bench", "serve", "--layers=2", "--d_model=128", "--vocab_size=9000", "--output=6"]
 

@@ -2,27 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
+from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
-fastapi_missing = "needs the server's packages: pip install -r requirements-extras.txt"
-pytest.importorskip("fastapi", reason=fastapi_missing)
-pytest.importorskip("prometheus_client", reason=fastapi_missing)
+from tests.conftest import FIXTURES
+from tests.inference.conftest import SRC_LEN
+from textbox_elmer.inference import load_writer
+from textbox_elmer.inference.serving.limits import Limits
+from textbox_elmer.inference.serving.model import ServedModel
 
-import torch  # noqa: E402
-from starlette.testclient import TestClient  # noqa: E402
-from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel  # noqa: E402
-
-from tests.conftest import FIXTURES  # noqa: E402
-from tests.inference.conftest import SRC_LEN  # noqa: E402
-from textbox_elmer.inference import load_writer  # noqa: E402
-from textbox_elmer.inference.serving.access import Access  # noqa: E402
-from textbox_elmer.inference.serving.app import make_app  # noqa: E402
-from textbox_elmer.inference.serving.limits import Limits  # noqa: E402
-from textbox_elmer.inference.serving.model import ServedModel  # noqa: E402
-
-OPEN = Access(None, local=False)
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
 
 
 @pytest.fixture(scope="session")
@@ -50,12 +43,18 @@ def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def serve(served_elmer: ServedModel) -> Iterator[Callable[..., TestClient]]:
+def serve(served_elmer: ServedModel) -> Iterator[Callable[..., "TestClient"]]:
     """Serve models within the test, by default the ELMER to everybody; returns a client."""
+    from starlette.testclient import TestClient
+
+    from textbox_elmer.inference.serving.access import Access
+    from textbox_elmer.inference.serving.app import make_app
+
     clients = []
 
-    def start(*models: Any, access: Access = OPEN, **limits: Any) -> TestClient:
+    def start(*models: Any, access: Access | None = None, **limits: Any) -> TestClient:
         faults: list[Exception] = []
+        access = access or Access(None, local=False)
         app = make_app(
             models or (served_elmer,), Limits(**limits), access, lambda fault: fault and faults.append(fault)
         )

@@ -1,10 +1,16 @@
 """The queue: who is written together, in which order, and what happens when it is full, given up or closed."""
 
+# ruff: noqa: E402 - the server's packages may be missing
+
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
+
+from tests.inference.serving.packages import need
+
+need()
 
 from tests.inference.serving.stubs import StubModel
 from textbox_elmer.inference.serving.batching import Batcher, ClosedError, FullError, Job

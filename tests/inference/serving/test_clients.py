@@ -1,5 +1,8 @@
 """Clients of all kinds: the official one, many at once, slow ones, ones that vanish, ones that send nonsense."""
 
+# ruff: noqa: E402 - the server's packages may be missing
+
+import gc
 import json
 import socket
 import time
@@ -8,6 +11,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+from tests.inference.serving.packages import need
+
+need("openai")
+
+import openai
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from starlette.testclient import TestClient
@@ -16,8 +25,6 @@ from tests.inference.serving.running import running
 from tests.inference.serving.stubs import StubModel
 from textbox_elmer.inference.serving.access import Access
 from textbox_elmer.inference.serving.model import ServedModel
-
-openai = pytest.importorskip("openai", reason="needs the package: pip install -r requirements-extras.txt")
 
 URL = "/v1/completions"
 REQUESTS = 5000
@@ -93,7 +100,7 @@ def test_the_same_text_alone_and_in_any_batch(
             assert float(counted[0].split()[-1]) < float(counted[1].split()[-1])  # there were batches of several
 
 
-def test_a_client_that_vanishes_costs_nothing(stub: StubModel) -> None:
+def test_a_client_that_vanishes_costs_nothing(stub: StubModel, caplog: pytest.LogCaptureFixture) -> None:
     with running(stub, max_wait_ms=0) as address:
         client = openai.OpenAI(base_url=f"{address}/v1", api_key="-", max_retries=0)
         port = int(address.rpartition(":")[2])
@@ -109,6 +116,8 @@ def test_a_client_that_vanishes_costs_nothing(stub: StubModel) -> None:
         assert client.completions.create(model="stub", prompt="staying").choices[0].text == "STAYING"
         assert [batch for batch in stub.batches if "vanishing 1" in batch or "vanishing 2" in batch] == []
         assert 'requests_total{status="499"} 3.0' in client.get("../metrics", cast_to=str)
+    gc.collect()
+    assert caplog.records == []
 
 
 def test_a_slow_client_is_told_and_holds_up_nobody(stub: StubModel) -> None:
@@ -137,7 +146,8 @@ def test_a_model_that_fails_is_an_error_object(stub: StubModel) -> None:
     with running(stub) as address:
         client = openai.OpenAI(base_url=f"{address}/v1", api_key="-", max_retries=0)
         with pytest.raises(openai.InternalServerError, match="the server's log says why"):
-            client.completions.create(model="stub", prompt="bad")
+            client.completions.create(model="stub", prompt=["bad", "good", "bad as well"])
+        assert client.completions.create(model="stub", prompt="good").choices[0].text == "GOOD"
 
 
 ANYTHING = some.recursive(

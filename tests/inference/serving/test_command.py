@@ -1,5 +1,7 @@
 """The command `serve`: a process from its first line to its last, and what it refuses."""
 
+# ruff: noqa: E402 - the server's packages may be missing
+
 import json
 import os
 import re
@@ -14,6 +16,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.inference.serving.packages import need
+
+need()
+
 import torch
 
 from tests.inference.conftest import SRC_LEN

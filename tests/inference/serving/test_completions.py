@@ -1,11 +1,18 @@
 """`POST /v1/completions` and its neighbours: what is asked, answered and refused."""
 
+# ruff: noqa: E402 - the server's packages may be missing
+
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.inference.serving.packages import need
+
+need()
+
 from starlette.testclient import TestClient
 
 from tests.inference.conftest import BEAMS, SRC_LEN

@@ -1,22 +1,25 @@
 """The page to try the models on, in a browser."""
 
+# ruff: noqa: E402 - the server's packages may be missing
+
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.inference.serving.running import running
-from textbox_elmer.inference.serving.access import Access
-from textbox_elmer.inference.serving.model import ServedModel
+from tests.inference.serving.packages import need
 
-pytest.importorskip("selenium", reason="needs the package: pip install -r requirements-extras.txt")
+need("selenium")
 
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.inference.serving.running import running
 from tests.reports.browser import chromium
+from textbox_elmer.inference.serving.access import Access
+from textbox_elmer.inference.serving.model import ServedModel
 
 WAIT = 30  # seconds
 KEY = "secret"

@@ -159,20 +159,24 @@ class Service:
 
     async def _written(self, request: Request, jobs: Sequence[Job]) -> list[Any]:
         """Wait for the answers, or for the client to go."""
-        answers = asyncio.gather(*(asyncio.wrap_future(job.answer) for job in jobs))
+        answers = asyncio.ensure_future(_all_of(jobs))
         gone = asyncio.ensure_future(until_gone(request))
         try:
             await asyncio.wait({answers, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not answers.done():
                 raise GoneError
-            return answers.result()
-        except (GoneError, asyncio.CancelledError):
-            raise
-        except Exception:  # is in the log
-            raise RefusedError(500, NOT_WRITTEN) from None
         finally:
             answers.cancel()
             gone.cancel()
+        written = answers.result()
+        if any(isinstance(one, BaseException) for one in written):  # is in the log
+            raise RefusedError(500, NOT_WRITTEN)
+        return written
+
+
+async def _all_of(jobs: Sequence[Job]) -> list[Any]:
+    """Wait for every answer, or why there is none."""
+    return await asyncio.gather(*(asyncio.wrap_future(job.answer) for job in jobs), return_exceptions=True)
 
 
 async def _show_page(request: Request) -> Response:
