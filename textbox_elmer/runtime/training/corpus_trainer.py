@@ -34,15 +34,16 @@ class PretrainingTrainer(HostTrainer):
     def evaluate(self, *args: object, **kwargs: object) -> dict[str, float]:
         """Return the mean loss per token over the validation corpus, in nats, as `eval_loss`."""
         loader = self.callback_handler.eval_dataloader = self.get_eval_dataloader()
-        self.model.eval()
         total = torch.zeros(2, dtype=torch.float64)
-        for batch in loader:
-            inputs = self._prepare_inputs(batch)
-            with self.compute_loss_context_manager():
-                loss = self.compute_loss(self.model, inputs)
-            tokens = token_count(inputs["labels"])
-            total += torch.stack([loss.double() * tokens, tokens.double()]).cpu()
-            self.callback_handler.on_prediction_step(self.args, self.state, self.control)
+        with self._whole():
+            self.model.eval()
+            for batch in loader:
+                inputs = self._prepare_inputs(batch)
+                with self.compute_loss_context_manager():
+                    loss = self.compute_loss(self.model, inputs)
+                tokens = token_count(inputs["labels"])
+                total += torch.stack([loss.double() * tokens, tokens.double()]).cpu()
+                self.callback_handler.on_prediction_step(self.args, self.state, self.control)
         total = self.accelerator.reduce(total.to(self.args.device), reduction="sum")
         metrics = {"eval_loss": (total[0] / total[1]).item()}
         self.log(metrics)

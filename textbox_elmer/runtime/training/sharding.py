@@ -1,5 +1,7 @@
 """Weights of which each process holds a part (FSDP, by `accelerate launch --use_fsdp`), whole where they must be."""
 
+from typing import Any
+
 import torch
 from accelerate import DeepSpeedPlugin, FullyShardedDataParallelPlugin
 from torch import Tensor, nn
@@ -36,13 +38,13 @@ def save_whole(plugin: FullyShardedDataParallelPlugin) -> None:
     plugin.set_state_dict_type("FULL_STATE_DICT")
 
 
-def load_whole(sharded: nn.Module, weights: dict[str, Tensor]) -> None:
+def load_whole(sharded: nn.Module, weights: dict[str, Any]) -> None:
     """Load whole weights, known to every process, into a sharded model."""
     # Not strictly: of a weight that has several names, one is saved.
     set_model_state_dict(sharded, weights, options=StateDictOptions(full_state_dict=True, strict=False))
 
 
-def whole_copy(sharded: nn.Module, like: PreTrainedModel) -> PreTrainedModel:
+def whole_copy(sharded: nn.Module, like: PreTrainedModel, device: torch.device) -> PreTrainedModel:
     """Return a model with all the weights of a sharded one; every process must call this.
 
     A model that writes reads its weights in an order of its own, which may differ between processes; gathering them
@@ -50,9 +52,10 @@ def whole_copy(sharded: nn.Module, like: PreTrainedModel) -> PreTrainedModel:
 
     Args:
         like: a model of the same class and configuration, whose weights may be missing.
+        device: where the copy is to be.
     """
     weights = get_model_state_dict(sharded, options=StateDictOptions(full_state_dict=True))
-    whole = unlearnt(like).to(next(iter(weights.values())).device)
+    whole = unlearnt(like).to(device)
     whole.load_state_dict(weights)
     return whole
 

@@ -352,7 +352,7 @@ class HostTrainer(Seq2SeqTrainer):
         """Validate within the block by a copy of all weights, where each process holds a part of them."""
         model = self.model
         if is_sharded(model):
-            self.model = whole_copy(model, self.accelerator.unwrap_model(model))
+            self.model = whole_copy(model, self.accelerator.unwrap_model(model), self.args.device)
         try:
             yield
         finally:
