@@ -27,7 +27,14 @@ from textbox_elmer.bench.options import Options
 from textbox_elmer.datasets.apidoc.making import build_apidoc
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
-from textbox_elmer.pretraining.corpus import CorpusBatches, CorpusLoader, build_index, find_files, sample_texts
+from textbox_elmer.pretraining.corpus import (
+    CorpusBatches,
+    CorpusLoader,
+    TextCorpus,
+    build_index,
+    find_files,
+    sample_texts,
+)
 from textbox_elmer.runtime.catalogue.datasets import APIDOC, APIDOC_PROSE
 from textbox_elmer.runtime.catalogue.models import find_model
 from textbox_elmer.runtime.config import Config, parse_command_line, resolve_config
@@ -202,6 +209,7 @@ class Bench:
         if phase == "pretrain":
             job = prepare_pretraining(config, spec, Processes(False))
             model = job.model
+            assert isinstance(job.train, TextCorpus)  # which lies in files
             sampler = CorpusBatches(job.train, size, seed=0)
             loader = CorpusLoader(job.train, batch_sampler=sampler, collate_fn=job.collator)
             batches = list(islice(loader, BATCHES_COUNTED))

@@ -37,7 +37,7 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
 
 def word_starts(tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
     """Return, for each id, whether it begins a word, `[vocabulary]`."""
-    tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
     return np.array([token is not None and token.startswith(WORD_START) for token in tokens])
 
 

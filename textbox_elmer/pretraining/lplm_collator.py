@@ -103,7 +103,7 @@ class PretrainingCollator:
             batch["labels"] = padded(targets, lengths, IGNORED, int(lengths.max()))
         else:
             targets, lengths = self._framed(texts.ids, texts.lengths, [])
-            batch |= self._canvases(targets, lengths, keys)
+            batch |= self._canvases(targets, lengths, keys, self.canvas_positions)
         batch["labels"][epochs == NOT_COUNTED] = IGNORED
         return {name: torch.from_numpy(array) for name, array in batch.items()}
 
@@ -116,11 +116,11 @@ class PretrainingCollator:
             framed, lengths = np.insert(framed, starts_of(lengths), token), lengths + 1
         return framed, lengths
 
-    def _canvases(self, targets: np.ndarray, lengths: np.ndarray, keys: Keys) -> dict[str, np.ndarray]:
+    def _canvases(self, targets: np.ndarray, lengths: np.ndarray, keys: Keys, positions: int) -> dict[str, np.ndarray]:
         rows = np.arange(len(lengths))
         margins = 1 + (uniform(keys, MARGIN, rows, np.zeros_like(rows)) * LONGEST_MARGIN).astype(np.int64)
         canvases = -(-(lengths + margins) // CANVAS_STEP) * CANVAS_STEP
-        canvases = np.minimum(np.ceil(self.canvas_scale * canvases).astype(np.int64), self.canvas_positions)
+        canvases = np.minimum(np.ceil(self.canvas_scale * canvases).astype(np.int64), positions)
         longest = int(canvases.max())
         batch = {
             "labels": padded(targets, lengths, IGNORED, longest),
@@ -128,7 +128,7 @@ class PretrainingCollator:
         }
         if self.exit_layers is not None:
             numbers = np.arange(longest)
-            rows, positions = np.repeat(rows, longest), np.tile(numbers, len(rows))
-            layers = uniform(keys, EXIT_LAYER, rows, positions) * self.exit_layers
+            rows, places = np.repeat(rows, longest), np.tile(numbers, len(rows))
+            layers = uniform(keys, EXIT_LAYER, rows, places) * self.exit_layers
             batch["exit_layers"] = layers.astype(np.int64).reshape(len(lengths), longest)
         return batch

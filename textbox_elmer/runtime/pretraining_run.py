@@ -3,7 +3,6 @@
 import logging
 from pathlib import Path
 
-from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from textbox_elmer.cache import content_key
@@ -61,6 +60,8 @@ def prepare_pretraining(config: Config, spec: ModelSpec, processes: Processes) -
     Raises:
         UserError: whatever the user can put right.
     """
+    train: TextCorpus | StreamedCorpus
+    valid: TextCorpus | HeldOutTexts
     if "/" in config.dataset and not (Path(config["data_path"]) / config.dataset).is_dir():
         tokenizer, train, valid = _streamed(config, spec, processes)
     else:
@@ -82,7 +83,7 @@ def prepare_pretraining(config: Config, spec: ModelSpec, processes: Processes) -
 
 def _from_files(
     config: Config, spec: ModelSpec, processes: Processes
-) -> tuple[PreTrainedTokenizerBase, Dataset, Dataset]:
+) -> tuple[PreTrainedTokenizerBase, TextCorpus, TextCorpus]:
     files = find_files(find_dataset(config["data_path"], config.dataset))
     skip = config["skip_bad_files"]
     with processes.main_first():  # the others find its work in the cache
@@ -105,7 +106,7 @@ def _from_files(
 
 def _streamed(
     config: Config, spec: ModelSpec, processes: Processes
-) -> tuple[PreTrainedTokenizerBase, Dataset, Dataset]:
+) -> tuple[PreTrainedTokenizerBase, StreamedCorpus, HeldOutTexts]:
     if not config["max_steps"]:
         raise UserError(f"{config.dataset!r} is streamed from the hub and has no known length: give --max_steps.")
     texts, held_out = open_stream(config.dataset)

@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from textbox_elmer.pretraining.corpus.blocks import WINDOW, BlockReader
 from textbox_elmer.pretraining.corpus.index import CorpusIndex
+from textbox_elmer.pretraining.corpus.stream import HeldOutTexts
 from textbox_elmer.pretraining.lplm_collator import NOT_COUNTED
 
 Key = tuple[int, int]
@@ -70,7 +71,12 @@ class CorpusBatches(Sampler[list[Key]]):
     """
 
     def __init__(
-        self, corpus: TextCorpus, batch_size: int, seed: int | None = None, processes: int = 1, process: int = 0
+        self,
+        corpus: TextCorpus | HeldOutTexts,
+        batch_size: int,
+        seed: int | None = None,
+        processes: int = 1,
+        process: int = 0,
     ) -> None:
         self.corpus, self.batch_size, self.seed = corpus, batch_size, seed
         self.processes, self.process = processes, process
@@ -84,7 +90,11 @@ class CorpusBatches(Sampler[list[Key]]):
         self.epoch = epoch if self.seed is not None else 0
 
     def __iter__(self) -> Iterator[list[Key]]:
-        numbers = self.corpus.in_order() if self.seed is None else self.corpus.in_random_order(self.seed, self.epoch)
+        if self.seed is None:
+            numbers = self.corpus.in_order()
+        else:
+            assert isinstance(self.corpus, TextCorpus)  # a few held-out texts have no other order
+            numbers = self.corpus.in_random_order(self.seed, self.epoch)
         step: list[int] = []
         for number in numbers:
             step.append(number)
@@ -101,6 +111,8 @@ class CorpusBatches(Sampler[list[Key]]):
 
 class CorpusLoader(DataLoader):
     """A DataLoader whose epoch the Trainer can set."""
+
+    batch_sampler: CorpusBatches
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order and noise come next."""

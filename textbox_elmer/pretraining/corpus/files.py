@@ -27,8 +27,7 @@ def find_files(folder: Path) -> CorpusFiles:
         UserError: there is none.
     """
     if (folder / "train.src").exists():
-        valid = folder / "valid.src"
-        return CorpusFiles([folder / "train.src"], [valid] if valid.exists() else [])
+        return CorpusFiles([folder / "train.src"], [path for path in [folder / "valid.src"] if path.exists()])
     found = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
     valid = [path for path in found if _named(path, folder, VALID)]
     train = [path for path in found if path not in valid and not _named(path, folder, TEST)]

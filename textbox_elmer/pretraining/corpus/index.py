@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -42,7 +43,8 @@ class Packing:
 
     def group_sizes(self, texts: list[str]) -> list[int]:
         """Group texts in their order, as many as fit with a token between two; return the groups' sizes."""
-        groups, used = [], self.max_tokens
+        groups: list[int] = []
+        used = self.max_tokens
         for count in self.count_tokens(texts):
             if used + 1 + count <= self.max_tokens:
                 groups[-1], used = groups[-1] + 1, used + 1 + count
@@ -117,8 +119,10 @@ def build_index(
         return _Indexer(list(files), skip_bad_files, packing).run()
 
     def save(index: CorpusIndex, folder: Path) -> None:
-        sizes = {} if index.texts_per_example is None else {"texts_per_example": index.texts_per_example}
-        np.savez(folder / "blocks.npz", blocks=index.blocks, **sizes)
+        arrays: dict[str, Any] = {"blocks": index.blocks}
+        if index.texts_per_example is not None:
+            arrays["texts_per_example"] = index.texts_per_example
+        np.savez(folder / "blocks.npz", **arrays)
         text = json.dumps({"examples": index.examples, "notes": index.notes})
         (folder / "index.json").write_text(text, encoding="utf-8")
 
