@@ -1,6 +1,7 @@
 """What is in a dataset, and what may be wrong with it: `data check`."""
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import mean, median
 
@@ -34,9 +35,8 @@ def check_dataset(name: str, data_path: Path) -> tuple[Table, list[str]]:
     warnings = [] if has_test else ["There is no test split: run with --do_test=False."]
     for measure, count in _COUNTS.items():
         _add_counts(table, warnings, measure, splits, count)
-    for measure, of in _OVERLAPS.items():
-        seen = set(of(splits[0]))
-        _add_counts(table, warnings, measure, splits, lambda split, of=of, seen=seen: _repeated(of(split), seen))
+    for measure, items in _OVERLAPS.items():
+        _add_counts(table, warnings, measure, splits, partial(_repeated, items, set(items(splits[0]))))
     return table, warnings
 
 
@@ -76,8 +76,8 @@ def _pairs(split: Split) -> list[Hashable]:
     return list(zip(split.source, _targets(split), strict=True))
 
 
-def _repeated(items: Sequence[Hashable], seen: set[Hashable]) -> int:
-    return sum(item in seen for item in items)
+def _repeated(items: Callable[[Split], Sequence[Hashable]], seen: set[Hashable], split: Split) -> int:
+    return sum(item in seen for item in items(split))
 
 
 def _duplicates(items: Sequence[Hashable]) -> int:

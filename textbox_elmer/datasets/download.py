@@ -55,9 +55,10 @@ def look_up(repository: str, name: str) -> Published:
             f"{hub_endpoint()} cannot be reached ({_reason(error)}): connect this machine, name a mirror by "
             f"HF_ENDPOINT, or fetch {name} of the dataset repository {repository} elsewhere and unpack it here."
         ) from None
-    if not found.size or not _SHA256.fullmatch(found.etag or ""):
+    checksum = found.etag or ""
+    if not found.size or not _SHA256.fullmatch(checksum):
         raise UserError(f"{hub_endpoint()} names no size and SHA-256 for {name}, so it is not downloaded.")
-    return Published(url, name, found.size, found.etag)
+    return Published(url, name, found.size, checksum)
 
 
 def part_of(published: Published, folder: Path) -> Path:

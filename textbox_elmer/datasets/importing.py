@@ -91,9 +91,9 @@ def _examples(rows: datasets.Dataset, source: str, target: str) -> Iterator[tupl
     """Yield the rows that have both a source and a target."""
     for batch in rows.iter(_BATCH):
         for text, references in zip(batch[source], batch[target], strict=True):
-            example = (_text(text, source), _references(references, target))
-            if None not in example:
-                yield example
+            read, answers = _text(text, source), _references(references, target)
+            if read is not None and answers is not None:
+                yield read, answers
 
 
 def _references(value: Any, column: str) -> Target | None:

@@ -1,7 +1,7 @@
 """The datasets `apidoc`, operations of web services -> what they do, and `apidoc-prose`, text to pre-train on."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from textbox_elmer.datasets.apidoc.prose import training_prose
@@ -65,11 +65,11 @@ def _check_replaceable(folder: Path) -> None:
         raise UserError(f"{str(folder)!r} holds {strange[0]!r}, which is no part of a dataset: move it elsewhere.")
 
 
-def _write(folder: Path, files: dict[str, Sequence[str]], version: str) -> None:
+def _write(folder: Path, files: Mapping[str, Sequence[str]], version: str) -> None:
     folder.mkdir()
     facts = [
         f"Made by `python -m textbox_elmer data {APIDOC}` of the documentation in {PACKAGE} {version} (Apache-2.0).",
         *(f"{name}: {len(lines)} lines" for name, lines in files.items()),
     ]
-    for name, lines in (files | {_PROVENANCE: facts}).items():
+    for name, lines in [*files.items(), (_PROVENANCE, facts)]:
         (folder / name).write_bytes("".join(f"{format_line(line)}\n" for line in lines).encode())

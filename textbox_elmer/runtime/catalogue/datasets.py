@@ -25,14 +25,14 @@ class KnownDataset:
         name: what `--dataset` calls it.
         task: TextBox's heading for it.
         repository: the hub's dataset repository, owner/name.
-        archive: the file there that holds it, or None where it was never published.
+        archive: the file there that holds it, "" where it was never published.
         reversed: whether the archive's sources are this dataset's targets, and the other way round.
     """
 
     name: str
     task: str
     repository: str
-    archive: str | None
+    archive: str
     reversed: bool = False
 
 
@@ -76,7 +76,7 @@ def _known(name: str, task: str, repository: str) -> KnownDataset:
     if name.startswith("wmt") and not name.endswith("-en"):
         year, source, target = name.split("-")
         archive, turned = f"{year}-{target}-{source}", True
-    published = None if name in _UNPUBLISHED else f"{archive}.tgz"
+    published = "" if name in _UNPUBLISHED else f"{archive}.tgz"
     return KnownDataset(name, task, f"{OWNER}/{repository}", published, turned)
 
 
@@ -101,7 +101,7 @@ def published_dataset(name: str) -> KnownDataset:
         guess = nearest(name, DATASETS)
         hint = f"Did you mean {guess!r}?" if guess else "`python -m textbox_elmer data list` shows them all."
         raise UserError(f"TextBox publishes no dataset {name!r}. {hint}")
-    if known.archive is None:
+    if not known.archive:
         raise UserError(
             f"TextBox names the dataset {name!r} but has never published it: put its six files into dataset/{name}, "
             f"or make it out of a table with `python -m textbox_elmer data import`."
