@@ -33,7 +33,11 @@ def content_key(*parts: Any) -> str:
 
 
 def cached(
-    name: str, cache_dir: Path | None, make: Callable[[], T], save: Callable[[T, Path], None], load: Callable
+    name: str,
+    cache_dir: Path | None,
+    make: Callable[[], T],
+    save: Callable[[T, Path], object],
+    load: Callable[[Path], T],
 ) -> T:
     """Return what the cache holds as `name`; else make it, and save it there for the next time.
 
@@ -60,7 +64,7 @@ def cached(
         return made
 
 
-def _publish(made: T, save: Callable[[T, Path], None], folder: Path) -> None:
+def _publish(made: T, save: Callable[[T, Path], object], folder: Path) -> None:
     # Not of the module tempfile, whose folders only their owner can read: a group may share its cache.
     staging = folder.with_name(f".{folder.name[:20]}-{uuid.uuid4().hex}")
     staging.mkdir(parents=True)

@@ -23,17 +23,18 @@ def write(
     trained: TrainedModel, ids: Dataset, max_length: int, options: Mapping[str, Any], name: str
 ) -> tuple[list[str], float]:
     """Return the texts for an encoded split's sources and the ms that each took, in batches of 64."""
+    generate: Any = trained.model.generate
     rows, seconds = [], 0.0
-    with prepared(trained.model, trained.spec):
+    with prepared(trained.model):
         for start in tqdm(range(0, len(ids), BATCH), desc=name, disable=None):
             sources, mask = trained.sources(ids, range(start, min(start + BATCH, len(ids))))
             began = time.perf_counter()
-            rows += trained.model.generate(sources, attention_mask=mask, max_length=max_length, **options).tolist()
+            rows += generate(sources, attention_mask=mask, max_length=max_length, **options).tolist()
             seconds += time.perf_counter() - began
     return decode_texts(trained.tokenizer, rows), 1000 * seconds / len(ids)
 
 
-def scores(texts: Sequence[str], split: Split, config: Mapping[str, Any]) -> dict[str, float]:
+def scores(texts: Sequence[str], split: Split, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return ROUGE, the number of distinct texts, and the share of words that equal their left neighbour."""
     words = [text.split() for text in texts]
     repeated = sum(left == right for text in words for left, right in pairwise(text))

@@ -26,7 +26,10 @@ def main(settings: dict[str, Any]) -> None:
     rows = sorted(writer.trained.text_encoder().sources(texts).ids, key=len, reverse=True)
     starts = range(0, len(rows), settings["batch_size"])
     batches = [writer.trained.batch(rows[start : start + settings["batch_size"]]) for start in starts]
-    calls = {"generate": partial(writer, texts), "bare": partial(_write_bare, writer.trained, batches)}
+    calls: dict[str, Callable[[], object]] = {
+        "generate": partial(writer, texts),
+        "bare": partial(_write_bare, writer.trained, batches),
+    }
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for round_ in range(settings["rounds"] + 1):  # the first one warms up
         for name, call in calls.items():
@@ -40,8 +43,9 @@ def main(settings: dict[str, Any]) -> None:
 
 
 def _write_bare(trained: TrainedModel, batches: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+    generate: Any = trained.model.generate
     for sources, mask in batches:
-        trained.model.generate(input_ids=sources, attention_mask=mask, max_length=trained.config["tgt_len"]).tolist()
+        generate(input_ids=sources, attention_mask=mask, max_length=trained.config["tgt_len"]).tolist()
 
 
 def _timed(call: Callable[[], object]) -> float:

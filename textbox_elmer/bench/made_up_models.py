@@ -60,5 +60,5 @@ def made_up_model(
     if plants:
         plant(model, settings["output"], settings["tgt_len"])
     model.to(settings["device"])
-    prepared(model, spec)  # for good, as the command's
+    prepared(model)  # for good, as the command's
     return TrainedModel(spec, config, tokenizer, special_ids(spec, tokenizer, config), model)

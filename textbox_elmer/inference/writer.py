@@ -153,9 +153,9 @@ def traced(tokenizer: PreTrainedTokenizerBase, found: Generated) -> list[dict[st
     """Return how each text came about, by the names of `TRACED`; nothing of texts that were not written in parallel."""
     if found.exit_layers is None:
         return [{}] * len(found.ids)
-    arrays = Generated(*(np.asarray(values.cpu()) for values in found))
+    arrays = (np.asarray(values.cpu()) for values in found if values is not None)
     return [
-        {name: getattr(trace, theirs) for name, theirs in TRACED.items()} for trace in make_traces(tokenizer, arrays)
+        {name: getattr(trace, theirs) for name, theirs in TRACED.items()} for trace in make_traces(tokenizer, *arrays)
     ]
 
 

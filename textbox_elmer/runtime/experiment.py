@@ -96,7 +96,7 @@ def _run_in(
         references=job.references("valid"),
         callbacks=_trackers(config, run) if processes.is_main else (),
     )
-    results = {"model": config.model, "dataset": config.dataset, "run": str(run), "command": command}
+    results: dict[str, Any] = {"model": config.model, "dataset": config.dataset, "run": str(run), "command": command}
     results |= {"commit": source_commit(), "seed": config["seed"], "versions": library_versions()}
     results["parameters"] = job.model.num_parameters()
     if config.pretrains:
@@ -215,13 +215,14 @@ def _resumed_checkpoint(config: Config, processes: Processes) -> Path | None:
 
 
 def _test(trainer: HostTrainer, config: Config, job: Job) -> dict[str, Any]:
-    scores = trainer.test(job.test, job.references("test"))
+    references = job.references("test")
+    scores = trainer.test(job.test, references)
     return {
         "metrics": {name: scores[name] for name in metric_names(config)},
         "loss": scores["loss"],
         "decoding": {
             "ms_per_example": 1000 * trainer.decoding_seconds / trainer.decoded,
-            "examples": len(job.test),
+            "examples": len(references),
             "batch_size": config["eval_batch_size"],
             "canvas_positions": canvas_positions(job.model, trainer.spec, config),
         },

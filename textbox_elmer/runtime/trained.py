@@ -95,14 +95,14 @@ class TrainedModel:
         """Return a digest of the weights, the configuration and the tokenizer, wherever they were loaded from."""
         digest = hashlib.sha256()
         # ELMER keeps all that its generate() goes by in its one configuration.
-        parts = [self.model.config, *([] if self.spec.parallel else [self.model.generation_config])]
+        parts: list[Any] = [self.model.config, *([] if self.spec.parallel else [self.model.generation_config])]
         for part in parts:
             fields = {key: value for key, value in part.to_dict().items() if key not in ABOUT_FILES}
             digest.update(json.dumps(fields, sort_keys=True, default=str).encode())
         digest.update(json.dumps(fingerprint(self.tokenizer)).encode())
         for name, weights in sorted(self.model.state_dict().items()):
             digest.update(name.encode())
-            digest.update(np.ascontiguousarray(weights.float().cpu().numpy()))
+            digest.update(np.ascontiguousarray(weights.float().cpu().numpy()).data)
         return digest.hexdigest()
 
 
@@ -132,7 +132,7 @@ def load_trained(config: Config) -> TrainedModel:
     trained.model.eval()
     if config["use_gpu"] and torch.accelerator.is_available():
         trained.model.to(torch.accelerator.current_accelerator())
-    prepared(trained.model, trained.spec)  # for good: it only writes
+    prepared(trained.model)  # for good: it only writes
     return trained
 
 

@@ -111,7 +111,7 @@ def generated(rows: list[list[int]], **changes: np.ndarray) -> Generated:
 @pytest.mark.parametrize("text", ["Two words", "naïve — 🙂 and 日本語", "", " \ufffd odd"])
 def test_pieces_add_up_to_the_text(text: str) -> None:
     ids = [*TOKENIZER(text, add_special_tokens=False)["input_ids"], TOKENIZER.eos_token_id]
-    (trace,) = make_traces(TOKENIZER, generated([ids]))
+    (trace,) = make_traces(TOKENIZER, *generated([ids]))
     assert "".join(trace.pieces) == text
     assert trace.pieces[-1] == ""
     assert {len(values) for values in vars(trace).values()} == {len(ids)}
@@ -120,7 +120,7 @@ def test_pieces_add_up_to_the_text(text: str) -> None:
 def test_a_character_of_several_tokens_shows_at_its_last() -> None:
     ids = TOKENIZER("🙂", add_special_tokens=False)["input_ids"]
     assert len(ids) > 1
-    (trace,) = make_traces(TOKENIZER, generated([ids]))
+    (trace,) = make_traces(TOKENIZER, *generated([ids]))
     assert trace.pieces == [*[""] * (len(ids) - 1), "🙂"]
 
 
@@ -136,7 +136,7 @@ def test_traces_survive_their_file(tmp_path: Path) -> None:
         scores=np.array([[0.25], [np.nan]]) + np.zeros(shape),
     )
     path = tmp_path / "generation.jsonl"
-    path.write_text(format_traces(make_traces(TOKENIZER, written)))
+    path.write_text(format_traces(make_traces(TOKENIZER, *written)))
     for trace, ids, scored in zip(read_traces(path), texts, (True, False), strict=True):
         count = len(ids)
         assert trace.exit_layers == [3] * count

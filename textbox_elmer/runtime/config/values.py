@@ -111,7 +111,8 @@ def read_option(name: str, text: str) -> Any:
             return text
         raise UserError(f"The value of --{name} is not valid YAML ({error}): {text!r}.") from None
     # `Summarize: ` is meant as text, `{num_beams: 4}` as a mapping.
-    opening = {dict: "{", list: "["}.get(type(value))
+    openings: dict[type, str] = {dict: "{", list: "["}
+    opening = openings.get(type(value))
     if opening and not text.lstrip().startswith(opening):
         return text
     return value

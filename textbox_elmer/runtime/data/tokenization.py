@@ -56,7 +56,7 @@ class TextEncoder:
     def __init__(
         self, tokenizer: PreTrainedTokenizerBase, config: Mapping[str, Any], frames: tuple[Frame, Frame] | None = None
     ) -> None:
-        settings = {key: config.get(key) or "" for key in ("prefix_prompt", "suffix_prompt")}
+        settings: dict[str, Any] = {key: config.get(key) or "" for key in ("prefix_prompt", "suffix_prompt")}
         prompts = [_ids([prompt], tokenizer)[0] for prompt in settings.values()]
         settings |= {key: config[key] for key in ("src_len", "tgt_len")} | {
             "truncate": config.get("truncate") or "tail"

@@ -17,7 +17,7 @@ def distinct(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:
 
     TextBox leaves the latter out of its results by mistake.
     """
-    results = {}
+    results: dict[str, float | list[float]] = {}
     for n in range(1, config["distinct_max_ngrams"] + 1):
         counts = [ngram_counts(text.tokens, n) for text in corpus.generated]
         if config["inter_distinct"]:
@@ -52,22 +52,19 @@ def self_bleu(corpus: Corpus, config: Mapping[str, Any]) -> dict[str, Any]:
     for n, weights in enumerate(uniform_weights(longest), start=1):
         scores = results[f"self-bleu-{n}"] = []
         for index, tokens in enumerate(texts):
-            if log_precisions[0][index] is None:  # no word in common with any other text
-                scores.append(0.0)
-                continue
             mean = math.fsum(w * log_precisions[order][index] for order, w in enumerate(weights) if w)
             scores.append(100 * _brevity_penalty(len(tokens), lengths) * math.exp(mean))
     return results
 
 
-def _self_precisions(texts: Sequence[Sequence[str]], n: int) -> list[float | None]:
+def _self_precisions(texts: Sequence[Sequence[str]], n: int) -> list[float]:
     counts = [ngram_counts(tokens, n) for tokens in texts]
     largest: dict[tuple, tuple[int, int]] = {}  # n-gram -> its two largest counts in a text
     for count in counts:
         for ngram, number in count.items():
             first, second = largest.get(ngram, (0, 0))
             largest[ngram] = (number, first) if number > first else (first, max(second, number))
-    logs: list[float | None] = []
+    logs = []
     for count in counts:
         common = 0
         for ngram, number in count.items():
@@ -75,8 +72,8 @@ def _self_precisions(texts: Sequence[Sequence[str]], n: int) -> list[float | Non
             # If this text has the largest count itself, the others' largest is the second one.
             common += min(number, second if number == first else first)
         total = max(1, count.total())
-        if common == 0 and n == 1:
-            logs.append(None)
+        if common == 0 and n == 1:  # no word in common with any other text: the score is 0
+            logs.append(-math.inf)
         else:
             logs.append(math.log((common or SMOOTHED_COUNT) / total))
     return logs

@@ -3,8 +3,9 @@
 import logging
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
+from torch import nn
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -114,7 +115,7 @@ def _check_layers(model_config: PreTrainedConfig) -> None:
         )
 
 
-def _auto_class(spec: ModelSpec) -> type:
+def _auto_class(spec: ModelSpec) -> type[AutoModelForCausalLM | AutoModelForSeq2SeqLM]:
     return AutoModelForCausalLM if spec.causal else AutoModelForSeq2SeqLM
 
 
@@ -175,10 +176,11 @@ def _from_pretrained(
     # A saved configuration names the vocabulary that was asked for; the checkpoint knows the one that it got.
     fields.pop("vocab_size", None)
     model = load_pretrained(spec, path, config["config_path"] or path, fields, _trains(config))
-    vocabulary = model.get_input_embeddings().num_embeddings
+    vocabulary = cast(nn.Embedding, model.get_input_embeddings()).num_embeddings
     if len(tokenizer) > vocabulary:
         logger.info("The tokenizer has %d tokens, the checkpoint %d: adding rows.", len(tokenizer), vocabulary)
-        for part in (model.encoder, model.decoder) if spec.half else (model,):
+        parts: list[Any] = [model.encoder, model.decoder] if spec.half else [model]
+        for part in parts:
             part.resize_token_embeddings(len(tokenizer))
     return model
 
@@ -199,7 +201,7 @@ def load_pretrained(
             numbers, or that has learnt something else than it is asked for.
     """
     model_config = _read_config(spec, config_path, fields)
-    if spec.parallel:
+    if isinstance(model_config, ElmerConfig):
         _check_taken_further(path, model_config, trains)
     model_class = ElmerForConditionalGeneration if spec.parallel else _auto_class(spec)
     auto = AutoModel if model_config.model_type == spec.half else _auto_class(spec)
@@ -216,7 +218,7 @@ def load_pretrained(
         return load_weights(load, path, model_config, **trust, **hub_arguments(path))
 
 
-def _check_taken_further(path: str, wanted: PreTrainedConfig, trains: bool) -> None:
+def _check_taken_further(path: str, wanted: ElmerConfig, trains: bool) -> None:
     try:
         found = AutoConfig.from_pretrained(path, trust_remote_code=False, **hub_arguments(path))
     except (OSError, ValueError):  # the weights' folder needs no configuration beside --config_path's
@@ -226,6 +228,7 @@ def _check_taken_further(path: str, wanted: PreTrainedConfig, trains: bool) -> N
 
 
 def _check_lengths(model_config: PreTrainedConfig, config: Config, spec: ModelSpec) -> None:
+    sizes: dict[tuple[str, ...], str]
     if spec.causal:
         sizes = {("src_len", "tgt_len"): "max_position_embeddings"}
     elif hasattr(model_config, "max_encoder_position_embeddings"):
@@ -238,6 +241,6 @@ def _check_lengths(model_config: PreTrainedConfig, config: Config, spec: ModelSp
         return f" (set by {config.origin(key)})"
 
     with as_user_error():
-        if spec.parallel:
+        if isinstance(model_config, ElmerConfig):
             settle_canvas(model_config, config, config.pretrains, origin)
         check_lengths(holder, sizes, config, spec.reserved_positions, origin)

@@ -3,19 +3,18 @@
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.model import ElmerForConditionalGeneration
 from textbox_elmer.model.finite import NoNumbersError
 from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.terminal import reason_of
 
 LENGTHS = ("max_length", "min_length")
-Values = Tensor | np.ndarray  # on the model's device, or gathered from a whole test
 
 
 class DivergedError(UserError):
@@ -34,12 +33,12 @@ class Generated(NamedTuple):
         scores: the probability of each at its exit, if it was asked for.
     """
 
-    ids: Values
-    exit_layers: Values | None = None
-    settled_layers: Values | None = None
-    vertices: Values | None = None
-    copied: Values | None = None
-    scores: Values | None = None
+    ids: Tensor
+    exit_layers: Tensor | None = None
+    settled_layers: Tensor | None = None
+    vertices: Tensor | None = None
+    copied: Tensor | None = None
+    scores: Tensor | None = None
 
 
 def generate_ids(
@@ -65,8 +64,9 @@ def generate_ids(
     options |= {key: options[key] + source_length for key in LENGTHS if isinstance(options.get(key), int)}
     if spec.parallel:
         options |= {"return_dict_in_generate": True, "output_scores": scored}
+    generate: Any = model.generate
     try:
-        output = model.generate(input_ids=input_ids, attention_mask=attention_mask, **options)
+        output = generate(input_ids=input_ids, attention_mask=attention_mask, **options)
     except NoNumbersError as error:
         weights = "its weights" if config["model_path"] is None else f"the weights in {str(config['model_path'])!r}"
         raise DivergedError(
@@ -88,9 +88,9 @@ def generate_ids(
     return Generated(output[:, source_length:])
 
 
-def prepared(model: PreTrainedModel, spec: ModelSpec) -> AbstractContextManager:
+def prepared(model: PreTrainedModel) -> AbstractContextManager:
     """Return a block in which a model that can be prepared for writing is (`prepare_for_inference`)."""
-    return model.prepare_for_inference() if spec.parallel else nullcontext()
+    return model.prepare_for_inference() if isinstance(model, ElmerForConditionalGeneration) else nullcontext()
 
 
 def wait_for(device: torch.device) -> None:

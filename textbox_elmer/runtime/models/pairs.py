@@ -24,7 +24,8 @@ def new_config(half: str, fields: Mapping[str, Any]) -> PreTrainedConfig:
 
 def with_fields(config: PreTrainedConfig, fields: Mapping[str, Any]) -> PreTrainedConfig:
     """Set fields in both halves of a pair's configuration, or in that of a checkpoint that is to become both."""
-    for part in (config.encoder, config.decoder) if isinstance(config, EncoderDecoderConfig) else (config,):
+    parts: list[Any] = [config.encoder, config.decoder] if isinstance(config, EncoderDecoderConfig) else [config]
+    for part in parts:
         part.update(fields)
     return config
 
@@ -36,8 +37,8 @@ def from_halves(path: str, config: PreTrainedConfig, **loading: Any) -> tuple[En
         the pair, and what transformers reports of loading the encoder, less the pooler, which no text needs.
     """
     decoder_config = type(config).from_dict(config.to_dict() | {"is_decoder": True, "add_cross_attention": True})
-    encoder, report = AutoModel.from_pretrained(path, config=config, **loading)
-    decoder, _ = AutoModelForCausalLM.from_pretrained(path, config=decoder_config, **loading)
+    halves: list[tuple[Any, PreTrainedConfig]] = [(AutoModel, config), (AutoModelForCausalLM, decoder_config)]
+    (encoder, report), (decoder, _) = (half.from_pretrained(path, config=fields, **loading) for half, fields in halves)
     needed = [name for name in report["missing_keys"] if not name.startswith("pooler.")]
     return EncoderDecoderModel(encoder=encoder, decoder=decoder), report | {
         "missing_keys": needed,

@@ -80,7 +80,7 @@ def _language_id(role: str, spec: ModelSpec, tokenizer: PreTrainedTokenizerBase,
     check_languages(config, spec)
     token = spec.format.token(role, config)
     found = tokenizer.convert_tokens_to_ids(token)
-    if found is not None and found != tokenizer.unk_token_id:
+    if isinstance(found, int) and found != tokenizer.unk_token_id:
         return found
     known = _languages(spec, [*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()])
     if not known:

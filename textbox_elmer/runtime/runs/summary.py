@@ -25,7 +25,7 @@ def summarize(texts: Sequence[str], traces: Sequence[Trace]) -> dict[str, Any]:
     words = [text.split() for text in texts]
     return {
         "mean_exit_layer": _mean([layer for trace in traces for layer in trace.exit_layers]),
-        "mean_settled_layer": _mean([layer for trace in traces for layer in trace.settled_layers]),
+        "mean_settled_layer": _mean([layer for trace in traces for layer in trace.settled_layers or ()]),
         "copied_words": _mean([copied for trace in traces for copied in copied_words(trace)]),
         "distinct_texts": len(set(texts)),
         "repeated_words": sum(left == right for text in words for left, right in pairwise(text))
@@ -35,7 +35,7 @@ def summarize(texts: Sequence[str], traces: Sequence[Trace]) -> dict[str, Any]:
 
 def copied_words(trace: Trace) -> list[bool]:
     """Tell of each word of a text, which is what stands between blanks, whether all of it was copied."""
-    letters = [copied for piece, copied in zip(trace.pieces, trace.copied, strict=True) for _ in piece]
+    letters = [copied for piece, copied in zip(trace.pieces, trace.copied or (), strict=True) for _ in piece]
     words = re.finditer(r"\S+", "".join(trace.pieces))
     return [all(letters[word.start() : word.end()]) for word in words]
 

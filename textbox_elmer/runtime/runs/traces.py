@@ -11,7 +11,6 @@ from transformers import PreTrainedTokenizerBase
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.reading import parse_json, read_text
-from textbox_elmer.runtime.models.generation import Generated
 from textbox_elmer.terminal import reason_of
 from textbox_elmer.text.decoding import decode_ids
 
@@ -43,12 +42,12 @@ class Trace:
     copied: list[bool] | None = None
 
 
-def make_traces(tokenizer: PreTrainedTokenizerBase, generated: Generated) -> list[Trace]:
+def make_traces(tokenizer: PreTrainedTokenizerBase, *generated: np.ndarray) -> list[Trace]:
     """Return the traces of a parallel model's texts.
 
     Args:
-        generated: arrays, all fields of it; exit layers are negative at padding, scores NaN throughout a text whose
-            scores are unknown.
+        generated: all fields of `Generated`, `[texts, longest]` each; exit layers are negative at padding, scores NaN
+            throughout a text whose scores are unknown.
     """
     traces = []
     for ids, layers, settled, vertices, copied, sure in zip(*generated, strict=True):

@@ -120,7 +120,8 @@ class FinishFirst(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         # Trainer saves its switches and does not set them again. Saved after a validation, they ask for none.
-        asked = state.stateful_callbacks.get("TrainerControl", {}).get("args", {}).get("should_evaluate", False)
+        saved: Any = state.stateful_callbacks  # by name: it is no list once Trainer has begun
+        asked = saved.get("TrainerControl", {}).get("args", {}).get("should_evaluate", False)
         stops = asked and args.eval_strategy != "no" and self.validate()
         if stops or state.global_step >= state.max_steps:
             raise Finished

@@ -4,12 +4,15 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from textbox_elmer.model.losses import token_count
-from textbox_elmer.pretraining.corpus import CorpusBatches, CorpusLoader
+from textbox_elmer.pretraining.corpus import CorpusBatches, CorpusLoader, HeldOutTexts, StreamedCorpus, TextCorpus
 from textbox_elmer.runtime.training.trainer import HostTrainer
 
 
 class PretrainingTrainer(HostTrainer):
     """`HostTrainer` over corpora, whose batches are dealt to the processes without repeating any example."""
+
+    train_dataset: TextCorpus | StreamedCorpus
+    eval_dataset: TextCorpus | HeldOutTexts
 
     def get_train_dataloader(self) -> DataLoader:
         """Return this process's batches of the training corpus; Trainer sets the epoch of each."""
@@ -21,7 +24,7 @@ class PretrainingTrainer(HostTrainer):
         batches = CorpusBatches(corpus, size, self.args.seed, self.args.world_size, self.args.process_index)
         return CorpusLoader(corpus, batch_sampler=batches, collate_fn=collate, num_workers=workers, pin_memory=pinned)
 
-    def get_eval_dataloader(self, eval_dataset: None = None) -> DataLoader:
+    def get_eval_dataloader(self, eval_dataset: object = None) -> DataLoader:
         """Return this process's batches of the validation corpus, in its own order and always with the same noise.
 
         They are as large as those of the training, since a text costs as much memory here as there.

@@ -49,6 +49,6 @@ class Processes:
         with self._state.main_process_first():
             yield
 
-    def from_main(self, value: T) -> T:
-        """Return the main process's value in every process."""
+    def from_main(self, value: T | None) -> T:
+        """Return the main process's value in every process; the others' is none."""
         return broadcast_object_list([value])[0]

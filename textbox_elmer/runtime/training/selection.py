@@ -1,6 +1,7 @@
 """Which checkpoint is best: TextBox's `metrics_for_best_model`."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.runtime.config import Config
@@ -27,8 +28,8 @@ def check_selection(config: Config) -> None:
             )
 
 
-def validation_score(metrics: Mapping[str, float | str], config: Config) -> float:
+def validation_score(metrics: Mapping[str, Any], config: Mapping[str, Any]) -> float:
     """Return the sum of the selecting metrics (all numeric ones if none are named), more being better."""
-    numeric = [name for name, value in metrics.items() if not isinstance(value, str)]
+    numeric = {name: value for name, value in metrics.items() if not isinstance(value, str)}
     names = [name for name in config["metrics_for_best_model"] or numeric if name in numeric]
-    return float(sum(-metrics[name] if name in LOWER_IS_BETTER else metrics[name] for name in names))
+    return float(sum(-numeric[name] if name in LOWER_IS_BETTER else numeric[name] for name in names))

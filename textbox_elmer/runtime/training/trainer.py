@@ -76,6 +76,13 @@ class HostTrainer(Seq2SeqTrainer):
         references: the validation split's references, one or several per example.
     """
 
+    # What Trainer may do without.
+    model: PreTrainedModel
+    processing_class: PreTrainedTokenizerBase
+    optimizer: torch.optim.Optimizer
+    optimizer_cls_and_kwargs: tuple[type[torch.optim.Optimizer], dict[str, Any]]
+    lr_scheduler: torch.optim.lr_scheduler.LambdaLR
+
     def __init__(
         self,
         config: Config,
@@ -127,7 +134,7 @@ class HostTrainer(Seq2SeqTrainer):
         self.add_callback(FinishFirst(self._make_up_validation))
         self.add_callback(LeaveWhenTerminated())
 
-    def train(self, resume_from_checkpoint: str | None = None) -> None:
+    def train(self, resume_from_checkpoint: str | None = None) -> None:  # type: ignore[override]
         """Train, from a checkpoint on if there is one.
 
         Raises:
@@ -166,7 +173,7 @@ class HostTrainer(Seq2SeqTrainer):
 
     def _make_up_validation(self) -> bool:
         metrics = self.evaluate()
-        if self._determine_best_metric(metrics, None) and self.args.should_save:
+        if self._determine_best_metric(metrics, None) and self.args.should_save and self._resumed is not None:
             checkpoints.publish_best(self._resumed, self.run)
         return self.control.should_training_stop
 
@@ -211,7 +218,7 @@ class HostTrainer(Seq2SeqTrainer):
         model: nn.Module,
         inputs: dict[str, Tensor],
         return_outputs: bool = False,
-        num_items_in_batch: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         """Return the batch's mean loss per token in nats, smoothed by `label_smoothing` in training only.
 
@@ -274,7 +281,7 @@ class HostTrainer(Seq2SeqTrainer):
         prediction_loss_only: bool,
         ignore_keys: list[str] | None = None,
         **kwargs: Any,
-    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    ) -> tuple[Any, Any, Tensor | None]:
         """Return a batch's loss, its generated ids `[batch, longest]` and its labels, timing the generation alone.
 
         In a test of a parallel model, all fields of `Generated` take the ids' place.
@@ -288,7 +295,7 @@ class HostTrainer(Seq2SeqTrainer):
         if self.spec.causal:
             source, mask = prompts(inputs, self.processing_class.pad_token_id)
         generated = self._generate(source, mask)
-        if generated.exit_layers is None or not self.scored_share:
+        if generated.copied is None or not self.scored_share:
             return loss, generated.ids, inputs["labels"]
         # Trainer takes plain tuples apart, and pads with -100, which no boolean can be.
         generated = generated._replace(copied=generated.copied.long(), scores=self._scores(source, mask, generated.ids))
@@ -315,6 +322,7 @@ class HostTrainer(Seq2SeqTrainer):
         generated = generate_ids(model, self.spec, self.config, *sources, scored=True)
         missing = sequences.shape[1] - generated.ids.shape[1]
         again = nn.functional.pad(generated.ids, (0, missing), value=model.config.pad_token_id)
+        assert generated.scores is not None
         scores = nn.functional.pad(generated.scores.float(), (0, missing))
         # Rounding may differ between batches of different sizes: what is no score of this very text is none.
         scores = scores.masked_fill((again != sequences[:rows]).any(-1, keepdim=True), torch.nan)
@@ -322,11 +330,11 @@ class HostTrainer(Seq2SeqTrainer):
 
     def _score(self, prediction: EvalPrediction) -> dict[str, float | str]:
         """Turn generated ids into texts, kept in `texts`, and those into metrics and the score that sums them up."""
-        traced = isinstance(prediction.predictions, tuple)
-        generated = Generated(*prediction.predictions) if traced else Generated(prediction.predictions)
-        ids = np.where(generated.ids < 0, self.processing_class.pad_token_id, generated.ids)
+        found: Any = prediction.predictions
+        written, *told = found if isinstance(found, tuple) else (found,)
+        ids = np.where(written < 0, self.processing_class.pad_token_id, written)
         self.texts = decode_texts(self.processing_class, ids)
-        self.traces = make_traces(self.processing_class, generated._replace(ids=ids)) if traced else []
+        self.traces = make_traces(self.processing_class, ids, *told) if told else []
         metrics = evaluate(self.texts, self.references, self.config)
         return metrics | {"score": validation_score(metrics, self.config)}
 
@@ -342,7 +350,7 @@ class HostTrainer(Seq2SeqTrainer):
         """Gather what several processes generated, without the examples that only filled up their last batch."""
         self.gather_function = self.accelerator.gather_for_metrics
         try:
-            with self._whole(), prepared(self.accelerator.unwrap_model(self.model), self.spec):
+            with self._whole(), prepared(self.accelerator.unwrap_model(self.model)):
                 return super().evaluation_loop(*args, **kwargs)
         except (NoNumbersError, DivergedError) as error:
             raise UserError(self._diverged(learns=False)) from error
@@ -368,7 +376,7 @@ class HostTrainer(Seq2SeqTrainer):
         self.references, self.generates = [references[number] for number in order], True
         self.scored_share = min(1.0, SCORED_EXAMPLES / len(order))
         self._start_decoding()
-        metrics = super().predict(dataset.select(order), metric_key_prefix="test").metrics
+        metrics = super().predict(dataset.select(order), metric_key_prefix="test").metrics or {}
         self.texts = [self.texts[place] for place in np.argsort(order)]
         self.traces = [self.traces[place] for place in np.argsort(order)] if self.traces else []
         return {name.removeprefix("test_"): value for name, value in metrics.items()}
