@@ -34,7 +34,7 @@ def sound(kind: str) -> bytes:
 def answered(path: Path, kind: str) -> tuple[int, bytes]:
     """Return how many rows a file has, and what is written for it as `kind`."""
     table = open_table(path, "text", NEW)
-    form = format_of(table, path, kind, NEW)
+    form = format_of(table, kind, NEW)
     rows, parts = 0, []
     for window in table.windows():
         answers = [

@@ -72,7 +72,7 @@ def open_job(path: Path | None, output: Path | None, column: str, new: NewColumn
     for file in files:
         kind = _kind_of_answers(file, output, is_folder, bool(new.details))
         table = open_table(file, column, new)
-        sources.append(Source(file, table, format_of(table, file, kind, new)))
+        sources.append(Source(file, table, format_of(table, kind, new)))
     return Job(sources, output, is_folder, column, new)
 
 

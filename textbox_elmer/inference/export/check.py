@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -76,10 +77,10 @@ def compare(model: ElmerForConditionalGeneration, exported: OnnxElmer, sources: 
     for start in range(0, len(sources.rows), BATCH):
         rows = sources.rows[start : start + BATCH]
         source = pad(rows, padding), pad([[1] * len(row) for row in rows], 0)
-        texts = [model.generate(*source, max_length=exported.canvas, decoding=way) for way in ways]
-        wanted.append(_side_by_side(texts, exported, padding))
-        texts = [exported.generate(*source, decoding=way) for way in ways]
-        found.append(_side_by_side(texts, exported, padding))
+        ours: list[Any] = [model.generate(*source, max_length=exported.canvas, decoding=way) for way in ways]
+        wanted.append(_side_by_side(ours, exported, padding))
+        theirs = [exported.generate(*source, decoding=way) for way in ways]
+        found.append(_side_by_side(theirs, exported, padding))
     texts = torch.cat(wanted)
     same = (texts == torch.cat(found)).all(-1).all(-1)
     return Comparison(int(same.sum()), len(texts), len(texts[:, 0].unique(dim=0)))

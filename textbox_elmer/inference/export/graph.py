@@ -30,6 +30,7 @@ class CanvasGraph(nn.Module):
         super().__init__()
         self.model, self.length = model, length
         config = model.config
+        self.canvas: Tensor
         laid = lay_canvas(1, length, config.bos_token_id, config.mask_token_id, model.device)
         self.register_buffer("canvas", laid, persistent=False)
 
@@ -70,6 +71,7 @@ def write_graph(model: ElmerForConditionalGeneration, length: int, path: Path) -
             opset_version=OPSET,
             verbose=False,
         )
+        assert program is not None  # as of dynamo=True
         program.save(path)
 
 

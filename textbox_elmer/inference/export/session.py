@@ -84,7 +84,8 @@ class OnnxElmer:
         tokens, *graph = self._session.run(output_names(self.config), inputs)
         ends = self.config.eos_token_id
         if self.config.alignment == "dag":
-            tokens, kept = along_walk(tokens, *graph, decoding, ends, collapse_repeats)
+            log_probs, transitions = graph
+            tokens, kept = along_walk(tokens, log_probs, transitions, decoding, ends, collapse_repeats)
         elif self.config.alignment == "ctc":
             kept = without_blanks(tokens, self.config.mask_token_id, ends)
         else:

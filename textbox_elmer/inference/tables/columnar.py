@@ -97,6 +97,7 @@ class ParquetFormat:
     def part(self, window: Window, answers: Sequence[Answer]) -> bytes:
         """Return the rows as an Arrow stream."""
         added = [values for _, values in added_columns(self._new, answers)]
+        assert window.batch is not None
         batch = pyarrow.RecordBatch.from_arrays([*window.batch.columns, *added], schema=self._schema)
         sink = pyarrow.BufferOutputStream()
         with pyarrow.ipc.new_stream(sink, self._schema) as stream:

@@ -5,8 +5,9 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.inference.tables.rows import (
@@ -37,7 +38,7 @@ class LineTable:
         if path is None:
             if sys.stdin.isatty():
                 raise UserError("No texts are given: give --input=…, or pipe some in, a text a line.")
-            check_text(self.name, sys.stdin.buffer.peek(HEAD))
+            check_text(self.name, cast(BufferedReader, sys.stdin.buffer).peek(HEAD))
         else:
             with opened(path) as file:
                 check_text(self.name, file.read(HEAD))

@@ -1,5 +1,6 @@
 """From paths to tables, and to the formats that their answers are written in."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from textbox_elmer.errors import UserError
@@ -7,13 +8,13 @@ from textbox_elmer.inference.tables.columnar import ParquetFormat, ParquetTable
 from textbox_elmer.inference.tables.json_lines import JsonFormat, JsonTable
 from textbox_elmer.inference.tables.lines import LineFormat, LineTable
 from textbox_elmer.inference.tables.rows import Format, NewColumns, Table
-from textbox_elmer.inference.tables.separated import SeparatedFormat, SeparatedTable, delimiter_of
+from textbox_elmer.inference.tables.separated import SeparatedFormat, SeparatedTable
 
 LINES, JSON, PARQUET = ".txt", ".jsonl", ".parquet"
 KINDS = (LINES, JSON, ".csv", ".tsv", PARQUET)
 
 
-def files_of(path: Path | None) -> list[Path | None]:
+def files_of(path: Path | None) -> Sequence[Path | None]:
     """Return the files that an --input names: itself, or of a folder those of a kind that can be read, by name.
 
     None is standard input.
@@ -50,19 +51,19 @@ def open_table(path: Path | None, column: str, new: NewColumns) -> Table:
         UserError: it cannot be read, is empty or damaged, lacks the column, or has one of the new ones.
     """
     kind = kind_of(path)
-    if kind == LINES:
+    if path is None or kind == LINES:
         return LineTable(path, column)
     if kind == JSON:
         return JsonTable(path, column, new)
     return (ParquetTable if kind == PARQUET else SeparatedTable)(path, column, new)
 
 
-def format_of(table: Table, path: Path | None, kind: str, new: NewColumns) -> Format:
+def format_of(table: Table, kind: str, new: NewColumns) -> Format:
     """Return how a table's answers are written as `kind`: its own, or JSON lines."""
     if isinstance(table, ParquetTable):
         return ParquetFormat(table.schema, new)
     if kind == JSON:
         return JsonFormat(new)
     if isinstance(table, SeparatedTable):
-        return SeparatedFormat(table.columns, new, delimiter_of(path))
+        return SeparatedFormat(table.columns, new, table.delimiter)
     return LineFormat()

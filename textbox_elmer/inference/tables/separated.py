@@ -33,6 +33,7 @@ class SeparatedTable:
 
     Attributes:
         columns: the header.
+        delimiter: what stands between fields.
 
     Raises:
         UserError: the file cannot be read, is empty or no text, or its header lacks a column or has one twice.
@@ -40,7 +41,7 @@ class SeparatedTable:
 
     def __init__(self, path: Path, column: str, new: NewColumns) -> None:
         self.name, self._path, self._column = repr(str(path)), path, column
-        self._delimiter = delimiter_of(path)
+        self.delimiter = _delimiter_of(path)
         with opened(path) as file:
             check_text(self.name, file.read(HEAD))
         self.columns: list[str] = next(self._records(), [])
@@ -70,7 +71,7 @@ class SeparatedTable:
         csv.field_size_limit(LONGEST)
         with opened(self._path) as file:
             text = io.TextIOWrapper(file, encoding="utf-8-sig", errors=ESCAPED, newline="")
-            reader = csv.reader(self._lines(text), delimiter=self._delimiter)
+            reader = csv.reader(self._lines(text), delimiter=self.delimiter)
             try:
                 yield from filter(None, reader)
             except csv.Error as error:
@@ -110,7 +111,7 @@ class SeparatedFormat(LineFormat):
         return text.getvalue().encode("utf-8", ESCAPED)
 
 
-def delimiter_of(path: Path) -> str:
+def _delimiter_of(path: Path) -> str:
     """Return what separates the fields of a .csv or .tsv file."""
     return "\t" if path.suffix.lower() == ".tsv" else ","
 
