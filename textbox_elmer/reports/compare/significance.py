@@ -41,7 +41,7 @@ def _over_draws(corpus: Corpus, config: Mapping[str, Any], draws: Sequence[np.nd
         columns = {name: np.asarray(value) for name, value in scores.items()}
         return {name: np.array([values[draw].mean() for draw in draws]) for name, values in columns.items()}
     again = [score(_part(corpus, draw), config) for draw in tqdm(draws, desc="bootstrap", disable=None)]
-    return {name: np.array([np.mean(drawn[name]) for drawn in again]) for name in scores}
+    return {name: np.array([np.asarray(drawn[name]).mean() for drawn in again]) for name in scores}
 
 
 def p_value(baseline: np.ndarray, system: np.ndarray) -> float:

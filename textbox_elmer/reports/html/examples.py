@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
+from textbox_elmer.reports.html.scoring import Scores
 from textbox_elmer.reports.html.tested_alike import Group, Member
 from textbox_elmer.reports.html.tokens import Token, tokens_of
 from textbox_elmer.text.lines import references_of
@@ -70,22 +71,27 @@ def _sample(group: Group) -> Selection:
 
 
 def _longest(group: Group) -> Selection:
-    picks = _extremes(group, lambda member: [len(words(text)) for text in member.run.texts], "{:.0f} words")
+    lengths = [(member, [len(words(text)) for text in member.run.texts]) for member in group.tested]
+    picks = _extremes(group, lengths, "{:.0f} words")
     return Selection("longest", "Longest outputs", "By their number of words.", picks)
 
 
 def _worst(group: Group) -> Selection:
-    scored = [member for member in group.tested if member.run.scores]
+    scored = _scored(group)
     if not scored:
         return Selection("worst", "Worst outputs", "Without references there are no scores to go by.", [])
-    picks = _extremes(group, lambda member: [-value for value in member.run.scores.values], "score {:.2f}", scored, -1)
-    return Selection("worst", "Worst outputs", f"By the score of each text: {scored[0].run.scores.title}.", picks)
+    values = [(member, [-value for value in scores.values]) for member, scores in scored]
+    picks = _extremes(group, values, "score {:.2f}", -1)
+    return Selection("worst", "Worst outputs", f"By the score of each text: {scored[0][1].title}.", picks)
+
+
+def _scored(group: Group) -> list[tuple[Member, Scores]]:
+    return [(member, member.run.scores) for member in group.tested if member.run.scores]
 
 
 def _repetitive(group: Group) -> Selection:
-    picks = _extremes(
-        group, lambda member: [100 * repetition(text) for text in member.run.texts], "{:.0f} % repeated", above=0
-    )
+    shares = [(member, [100 * repetition(text) for text in member.run.texts]) for member in group.tested]
+    picks = _extremes(group, shares, "{:.0f} % repeated", above=0)
     note = "By the share of word pairs that the text had written before."
     return Selection(
         "repetitive", "Most repetitive outputs", note if picks else "No output repeats a word pair.", picks
@@ -94,17 +100,15 @@ def _repetitive(group: Group) -> Selection:
 
 def _extremes(
     group: Group,
-    measure: Callable[[Member], Sequence[float]],
+    measured: Iterable[tuple[Member, Sequence[float]]],
     reason: str,
-    members: Iterable[Member] | None = None,
     sign: int = 1,
     above: float = float("-inf"),
 ) -> list[Pick]:
     """Return each run's examples of the largest measure; of equal ones the first."""
     several = len(group.tested) > 1
     reasons: dict[int, list[str]] = {}
-    for member in members or group.tested:
-        values = measure(member)
+    for member, values in measured:
         order = sorted(range(len(values)), key=lambda index: -values[index])
         for index in order[: EXTREMES_OF_EACH if several else EXTREMES]:
             if values[index] > above:
@@ -129,22 +133,22 @@ def _differing(group: Group) -> list[Selection]:
 
 
 def _score_gaps(group: Group) -> list[Selection]:
-    scored = [member for member in group.tested if member.run.scores]
+    scored = _scored(group)
     key, title = "gaps", "Where the scores differ most"
     if len(scored) < 2:
         return [Selection(key, title, "Without references there are no scores to compare.", [])]
-    titles = {member.run.scores.title for member in scored}
+    titles = {scores.title for _, scores in scored}
     if len(titles) > 1:
         return [Selection(key, title, "The runs were scored by different metrics.", [])]
-    columns = list(zip(*(member.run.scores.values for member in scored), strict=True))
+    columns = list(zip(*(scores.values for _, scores in scored), strict=True))
     gaps = [max(column) - min(column) for column in columns]
     best = Counter(
         member.letter
         for column in columns
-        for member, value in zip(scored, column, strict=True)
+        for (member, _), value in zip(scored, column, strict=True)
         if value == max(column) and column.count(value) == 1
     )
-    ahead = ", ".join(f"{member.letter} in {best[member.letter]:,}" for member in scored)
+    ahead = ", ".join(f"{member.letter} in {best[member.letter]:,}" for member, _ in scored)
     note = f"By {titles.pop()}. Best alone of {group.examples:,} examples: {ahead}."
     return [Selection(key, title, note, _largest(gaps, lambda value: f"{value:.2f} apart"))]
 

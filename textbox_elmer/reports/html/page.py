@@ -18,6 +18,7 @@ from textbox_elmer.reports.html.runs import Run
 from textbox_elmer.reports.html.tables import latency_rows, score_rows
 from textbox_elmer.reports.html.tested_alike import Group, Member, group_runs
 from textbox_elmer.reports.html.tokens import Legend, deciding_layers
+from textbox_elmer.runtime.data.folder import Split
 from textbox_elmer.text.lines import references_of
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -81,7 +82,6 @@ def _title(groups: Sequence[Group]) -> str:
 
 def _section(number: int, group: Group, layers: int) -> Section:
     traced = [member for member in group.tested if any(trace.exit_layers for trace in member.run.traces)]
-    with_references = [member for member in group.tested if member.run.split is not None]
     return Section(
         key=f"g{number}",
         group=group,
@@ -94,7 +94,11 @@ def _section(number: int, group: Group, layers: int) -> Section:
             )
             for member in traced
         ],
-        scatters=[(member, length_scatter(_lengths(member.run))) for member in with_references],
+        scatters=[
+            (member, length_scatter(_lengths(member.run.split, member.run.texts)))
+            for member in group.tested
+            if member.run.split is not None
+        ],
         latency=latency_rows(group),
         selections=[
             (chosen, [show_example(group, pick) for pick in chosen.picks])
@@ -125,7 +129,7 @@ def _line_charts(group: Group) -> list[LineChart]:
     return charts
 
 
-def _lengths(run: Run) -> list[tuple[int, int]]:
+def _lengths(split: Split, texts: Sequence[str]) -> list[tuple[int, int]]:
     """Return the number of words of each first reference and of the text written for it."""
-    firsts = [references_of(target)[0] for target in run.split.target]
-    return [(len(words(first)), len(words(text))) for first, text in zip(firsts, run.texts, strict=True)]
+    firsts = [references_of(target)[0] for target in split.target]
+    return [(len(words(first)), len(words(text))) for first, text in zip(firsts, texts, strict=True)]

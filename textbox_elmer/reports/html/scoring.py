@@ -53,7 +53,9 @@ def score_examples(texts: Sequence[str], references: Sequence[str | list[str]], 
     yielded = metric_names(settings)
     wanted = [name for name in config["metrics_for_best_model"] or () if name in yielded]
     settings["metrics_for_best_model"] = wanted
-    each = [evaluate([text], [reference], settings) for text, reference in zip(texts, references, strict=True)]
+    each: list[dict[str, Any]] = [
+        evaluate([text], [reference], settings) for text, reference in zip(texts, references, strict=True)
+    ]
     numeric = [name for name in wanted or yielded if not isinstance(each[0][name], str)]
     values = [validation_score(scores, settings) / len(numeric) for scores in each]
     averaged = [

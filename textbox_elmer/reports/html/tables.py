@@ -1,7 +1,7 @@
 """The rows of the page's tables."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ def score_rows(group: Group) -> list[tuple[str, list[Cell]]]:
     results = [member.run.results for member in group.members]
     names = dict.fromkeys(name for result in results for name in result.get("metrics", {}))
     rows = [(name, _metric_cells([result.get("metrics", {}).get(name) for result in results], name)) for name in names]
-    others: tuple[tuple[str, Callable[[dict], Any], str], ...] = (
+    others: tuple[tuple[str, Callable[[Mapping[str, Any]], Any], str], ...] = (
         ("test loss (nats per token)", lambda result: result.get("loss"), ".3f"),
         ("mean exit layer (from 0)", lambda result: result.get("mean_exit_layer"), ".2f"),
         ("mean layer since which words stay", lambda result: result.get("mean_settled_layer"), ".2f"),

@@ -1,7 +1,7 @@
 """Published results: `properties/leaderboard/<dataset>.yaml`, read strictly."""
 
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from textbox_elmer.errors import UserError
 from textbox_elmer.reports.leaderboard.checks import (
@@ -109,11 +109,12 @@ def _rows(content: Located, metrics: tuple[str, ...], fault: Fault) -> tuple[Row
 
 def _row(content: Located, metrics: tuple[str, ...], fault: Fault) -> Row:
     check_keys(content, ROW_KEYS, ROW_OPTIONAL, fault)
+    links: dict[str, Any] = {key: link(content, key, fault) for key in LINKS if key in content}
     return Row(
         model=text(content, "model", fault),
         metrics=numbers(content, "metrics", metrics, fault),
         decoding=one_of(content, "decoding", DECODING, fault),
         parameters=count(content, "parameters", fault) if "parameters" in content else None,
         protocol=text(content, "protocol", fault) if "protocol" in content else None,
-        **{key: link(content, key, fault) for key in LINKS if key in content},
+        **links,
     )
