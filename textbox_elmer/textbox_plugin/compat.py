@@ -66,8 +66,7 @@ def bridge_parameter_dtype() -> None:
     def get_parameter_dtype(module: nn.Module) -> torch.dtype:
         return next(parameter.dtype for parameter in module.parameters() if parameter.is_floating_point())
 
-    if not hasattr(modeling_utils, "get_parameter_dtype"):
-        modeling_utils.get_parameter_dtype = get_parameter_dtype
+    vars(modeling_utils).setdefault("get_parameter_dtype", get_parameter_dtype)
 
 
 def bridge_end_of_dataloader() -> None:
@@ -83,7 +82,7 @@ def bridge_end_of_dataloader() -> None:
 def bridge_special_tokens() -> None:
     """`build_inputs_with_special_tokens` of fast tokenizers went with transformers 5.0; TextBox frames texts by it."""
     if not hasattr(PreTrainedTokenizerFast, "build_inputs_with_special_tokens"):
-        PreTrainedTokenizerFast.build_inputs_with_special_tokens = build_inputs_with_special_tokens
+        PreTrainedTokenizerFast.build_inputs_with_special_tokens = build_inputs_with_special_tokens  # type: ignore[attr-defined]
 
 
 def bridge_punkt() -> None:
@@ -118,7 +117,7 @@ def bridge_rouge() -> None:
     Rouge.get_scores = get_scores
 
 
-def bridge_data_lines(misc: ModuleType) -> None:
+def bridge_data_lines(misc: Any) -> None:
     """TextBox evaluates each line of a data file that stands in quotes or brackets, whatever code that may be.
 
     The module's `eval` reads literals alone; what is no text or list of texts stays the line that it is.
@@ -126,7 +125,7 @@ def bridge_data_lines(misc: ModuleType) -> None:
     misc.eval = literal
 
 
-def bridge_ends_of_training(trainer: type) -> None:
+def bridge_ends_of_training(trainer: Any) -> None:
     """TextBox looks for what is not there if `max_steps` are done at an epoch's end, or if it has never validated.
 
     It begins an epoch without a step, whose loss is none, and asks for the best of no validations.
@@ -139,7 +138,6 @@ def bridge_ends_of_training(trainer: type) -> None:
     def _train_epoch(self: Any, *arguments: Any, **named: Any) -> dict[str, Any]:
         return {"loss": math.nan, **train_epoch(self, *arguments, **named)}
 
-    @property
     def best_valid_result(self: Any) -> Any:
         if not self.valid_result_dict:
             raise UserError(
@@ -148,10 +146,10 @@ def bridge_ends_of_training(trainer: type) -> None:
             )
         return best.fget(self)
 
-    trainer._train_epoch, trainer.best_valid_result = _train_epoch, best_valid_result
+    trainer._train_epoch, trainer.best_valid_result = _train_epoch, property(best_valid_result)
 
 
-def bridge_generation_settings(abstract_model: type) -> None:
+def bridge_generation_settings(abstract_model: Any) -> None:
     """Since transformers 5.0 how to generate is the generation configuration's matter alone.
 
     A model's configuration has no `decoder_start_token_id` of its own accord, which TextBox reads from any model, and
@@ -184,7 +182,7 @@ def bridge_checkpoints(*trackers: type) -> None:
     Args:
         trackers: TextBox's classes of what a training had reached, which are no more than values.
     """
-    scalar = np.float64(0).__reduce__()[0]
+    scalar: Any = np.float64(0).__reduce__()[0]
     torch.serialization.add_safe_globals(
         [
             *trackers,
@@ -207,7 +205,7 @@ class SavedConfig:
         return self.final_config_dict.get(key)
 
 
-def bridge_wandb_command(experiment: ModuleType) -> None:
+def bridge_wandb_command(experiment: Any) -> None:
     """TextBox runs the shell line `wandb <mode>`: no such command without wandb, and a mode may hold a second command.
 
     The module's `os` is exchanged for one whose `system` sets the mode in the environment, where wandb reads it too.
@@ -231,7 +229,7 @@ def stand_ins() -> Iterator[None]:
 
     Only while the block runs: afterwards other libraries that ask whether a package is there get the true answer.
     """
-    packages = {
+    packages: dict[str, dict[str, ModuleType]] = {
         "wandb": {"wandb": _silent_wandb()},
         "hyperopt": {name: _Missing(name) for name in ("hyperopt", *(f"hyperopt.{part}" for part in HYPEROPT_PARTS))},
         "past": {"past": ModuleType("past"), "past.utils": _module("past.utils", old_div=_old_div)},

@@ -21,7 +21,7 @@ TRAINING_OPTIONS = ("glancing", "glancing_end")
 GENERATION_OPTIONS = frozenset(inspect.signature(ElmerForConditionalGeneration.generate).parameters)
 
 
-def extend_config(config_class: type) -> None:
+def extend_config(config_class: Any) -> None:
     """Extend TextBox's class of configurations; a second time does nothing."""
     if hasattr(config_class._load_internal_config_dict, "__wrapped__"):
         return

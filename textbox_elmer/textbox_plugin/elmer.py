@@ -46,7 +46,7 @@ class ELMER(AbstractModel):
         """
         self._leave_if_terminated()
         inputs = training_inputs(batch, self.configuration.bos_token_id, self.configuration.canvas_length, self._where)
-        learning = {}
+        learning: dict[str, float] = {}
         if self.training:
             ratio = glancing_ratio(self.progress(), self.config["glancing"], self.config["glancing_end"])
             learning = {"label_smoothing": self.label_smoothing, "glancing": ratio}
@@ -60,7 +60,8 @@ class ELMER(AbstractModel):
         """Return a text of one line for every source of a batch, those of all processes together."""
         self._leave_if_terminated()
         self.model.prepare_for_inference()  # until the trainer calls train() again
-        ids = self.model.generate(**source_inputs(batch, self._where), **self.generation_kwargs)
+        inputs = source_inputs(batch, self._where)
+        ids = self.model.generate(inputs["input_ids"], inputs["attention_mask"], **self.generation_kwargs)
         ids = accelerator.pad_across_processes(ids, dim=1, pad_index=self.tokenizer.pad_token_id)
         return decode_texts(self.tokenizer, accelerator.gather(ids))
 

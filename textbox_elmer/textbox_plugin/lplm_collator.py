@@ -72,7 +72,7 @@ class LplmCollate:
         }
 
 
-def number_samples(dataset_class: type) -> None:
+def number_samples(dataset_class: Any) -> None:
     """Let TextBox's datasets tell each sample's number, `index`, which no collator of theirs could find out."""
     theirs: Callable[[Any, int], dict[str, Any]] = dataset_class.__getitem__
     if hasattr(theirs, "__wrapped__"):

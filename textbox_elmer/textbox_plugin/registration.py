@@ -52,7 +52,7 @@ def _import_textbox(home: Path) -> None:
         import_module("textbox.quick_start.experiment")
         for module in filter(find_spec, LAZY):
             import_module(module)
-    imported = Path(textbox.__file__).resolve().parents[1]
+    imported = Path(textbox.__path__[0]).resolve().parent
     if imported != home.resolve():
         raise UserError(
             f"TextBox was to be imported from {str(home)!r}, but this process has imported that of {str(imported)!r} "
