@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import BartConfig, BartForConditionalGeneration
+from transformers import BartForConditionalGeneration
 from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.models.bart.modeling_bart import shift_tokens_right
 
@@ -20,7 +20,9 @@ class CopyingBart(BartForConditionalGeneration):
     with beams, write with both.
     """
 
-    def __init__(self, config: BartConfig) -> None:
+    config: Any  # BartConfig, whose hints allow None for sizes and ids
+
+    def __init__(self, config: Any) -> None:
         super().__init__(config)
         self.pointer = Pointer(config)
         self.post_init()
@@ -60,6 +62,7 @@ class CopyingBart(BartForConditionalGeneration):
         )
         ids, states = input_ids if source_ids is None else source_ids, outputs.last_hidden_state
         keys = self.pointer.k_proj(outputs.encoder_last_hidden_state) if source_keys is None else source_keys
+        assert ids is not None
         pointer = self._over_source(ids, attention_mask, keys)
         logits = self.lm_head(states) + self.final_logits_bias
         if labels is not None:
@@ -71,10 +74,10 @@ class CopyingBart(BartForConditionalGeneration):
         )
 
     @torch.no_grad()
-    def generate(self, input_ids: Tensor, attention_mask: Tensor, **options: Any) -> Any:
+    def generate(self, input_ids: Tensor, attention_mask: Tensor, **options: Any) -> Any:  # type: ignore[override]
         """Write by transformers' `generate`, for sources `[batch, source_length]`; encoder and keys are run once."""
         encoded = self.get_encoder()(input_ids, attention_mask=attention_mask, return_dict=True)
-        return super().generate(
+        return super().generate(  # type: ignore[misc]  # transformers' hint for self fits none of its models
             input_ids,
             attention_mask=attention_mask,
             encoder_outputs=encoded,

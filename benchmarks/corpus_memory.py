@@ -106,6 +106,7 @@ def _peak_of_training(folder: Path, steps: int) -> float:
         stderr=subprocess.PIPE,
         text=True,
     )
+    assert process.stderr is not None
     messages = process.stderr.read()
     # Unlike RUSAGE_CHILDREN, which keeps the largest child's.
     _, status, usage = os.wait4(process.pid, 0)

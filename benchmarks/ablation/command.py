@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import PreTrainedModel
@@ -191,7 +191,7 @@ class Bench:
         return {"decodings": decodings, "chosen": chosen, "transition_entropy": entropy}
 
     def _entropy(self, trained: TrainedModel, ids: Any) -> float:
-        with TransitionEntropy(trained.model.links) as entropy:
+        with TransitionEntropy(cast(torch.nn.Module, trained.model.links)) as entropy:
             write(trained, ids, self.settings["tgt_len"], {}, "transitions")
         return entropy.mean()
 

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
@@ -29,7 +28,7 @@ BAR = 0.995
 MODES = ("soft", "hard", "last")
 EXACT = "float32, exact"
 ROUGE = ("rouge-1", "rouge-2", "rouge-l")
-Write = Callable[[Tensor, Tensor], Tensor]
+Write = Callable[[Tensor, Tensor], Any]
 
 
 def main(settings: dict[str, Any]) -> None:
@@ -74,7 +73,7 @@ def main(settings: dict[str, Any]) -> None:
 
 def ways_of(model: ElmerForConditionalGeneration, exit_mode: str) -> dict[str, Write]:
     """Return what writes texts of at most the trained length, by the row's name: the exact way first."""
-    rounded = copy.deepcopy(model).to(torch.bfloat16)
+    rounded = copy.deepcopy(model).bfloat16()
     for each in (model, rounded):
         each.prepare_for_inference()
     ways: dict[str, Write] = {EXACT: partial(model.generate, exit_mode=exit_mode)}

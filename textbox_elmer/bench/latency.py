@@ -66,7 +66,7 @@ def main(settings: dict[str, Any]) -> None:
     shapes, rows = listed(settings, "shapes", SHAPES), listed(settings, "rows", ROWS)
     precisions = listed(settings, "precisions", PRECISIONS)
     words = settings["batch_sizes"].split(",")
-    batch_sizes = [word if word == BEST else _batch_size(word) for word in words]
+    batch_sizes = [None if word == BEST else _batch_size(word) for word in words]
     if "ctranslate2" in rows:
         ctranslate2_bart.check_installed()
     if "onnx" in rows:
@@ -77,7 +77,7 @@ def main(settings: dict[str, Any]) -> None:
     for shape in shapes:
         models = Models(settings, SHAPES[shape], device)
         for size in batch_sizes:
-            batch = models.best_batch(precisions[0]) if size == BEST else size
+            batch = models.best_batch(precisions[0]) if size is None else size
             calls = models.calls(rows, precisions, batch)
             measured = measure(calls, settings["rounds"], device, f"{shape} x {batch}")
             table = {"shape": shape, "batch": batch, "sizes": SHAPES[shape], "rows": compare(measured, batch)}
@@ -147,8 +147,8 @@ class Models:
                     continue
                 if "plain" in rows:
                     calls[f"ELMER {mode}, plain", precision] = partial(write_plainly, elmer, ids, self.canvas, mode)
-                call = partial(elmer.generate, ids, max_length=self.canvas, exit_mode=mode)
-                calls[f"ELMER {mode}", precision] = partial(self._checked, call)
+                write = partial(elmer.generate, ids, max_length=self.canvas, exit_mode=mode)
+                calls[f"ELMER {mode}", precision] = partial(self._checked, write)
             if "hard" in rows:
                 hard = partial(elmer.generate, ids, max_length=self.canvas, exit_mode="hard")
                 calls["ELMER hard", precision] = partial(self._checked, hard)
@@ -161,9 +161,9 @@ class Models:
             calls |= self._exported(rows, ids)
         if "ctranslate2" in rows:
             for precision in ("float32", "int8") if self.device.type == "cpu" else ("float16",):
-                write = ctranslate2_bart.load(self.bart, precision, self.device)
+                bart = ctranslate2_bart.load(self.bart, precision, self.device)
                 for name, beams in (("CTranslate2 greedy", 1), (f"CTranslate2 {BEAMS} beams", BEAMS)):
-                    calls[name, precision] = partial(write, ids, beams, self.output)
+                    calls[name, precision] = partial(bart, ids, beams, self.output)
         return calls
 
     def _caches(self, rows: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -226,8 +226,8 @@ def write_with_bart(
     bart: BartForConditionalGeneration, ids: torch.Tensor, beams: int, length: int, **options: Any
 ) -> None:
     """Write `length` tokens for sources `[batch, source_length]`, under further options of `generate`."""
-    limits = {"min_new_tokens": length, "max_new_tokens": length}
-    bart.generate(ids, attention_mask=torch.ones_like(ids), num_beams=beams, do_sample=False, **limits, **options)
+    options |= {"min_new_tokens": length, "max_new_tokens": length, "num_beams": beams, "do_sample": False}
+    bart.generate(ids, attention_mask=torch.ones_like(ids), **options)  # type: ignore[misc]
 
 
 @torch.no_grad()

@@ -27,9 +27,11 @@ class GraphRows:
 
     def __init__(self, sizes: dict[str, Any], output: int, beams: int, device: torch.device) -> None:
         self.output, self.beams = output, beams
-        graph = {"alignment": "dag", "canvas_scale": CANVAS_SCALE, "canvas_input": "source", "copy_source": True}
+        graph = ElmerConfig(
+            **sizes, alignment="dag", canvas_scale=CANVAS_SCALE, canvas_input="source", copy_source=True
+        )
         torch.manual_seed(0)
-        self.elmer = ElmerForConditionalGeneration(ElmerConfig(**sizes, **graph)).eval()
+        self.elmer = ElmerForConditionalGeneration(graph).eval()
         plant_path(self.elmer, output, CANVAS_SCALE * output)
         self.elmer.to(device)
 

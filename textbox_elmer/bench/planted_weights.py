@@ -100,6 +100,7 @@ def plant_path(model: ElmerForConditionalGeneration, output_length: int, canvas:
     the links are the directions moved, their keys the directions themselves.
     """
     links, width = model.links, model.config.d_model
+    assert links is not None
     drawn = torch.Generator().manual_seed(0)
     direction = normalize(torch.randn(width, generator=drawn), dim=0).to(links.q_proj.weight)
     positions = model.model.decoder.embed_positions.weight[POSITION_OFFSET:]

@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -38,7 +39,7 @@ def measure_graph(build: Callable[[dict[str, Any]], Built], rounds: int, device:
     built = {"position": build(POSITION), "dag": build(GRAPH)}
     seconds: dict[str, list[float]] = {name: [] for name in (*built, *PARTS)}
     for turn in tqdm(range(rounds + 1), desc="graph", disable=None):
-        times = {name: _timed(lambda run=run: _step(*run), device) for name, run in built.items()}
+        times = {name: _timed(partial(_step, *run), device) for name, run in built.items()}
         times |= _parts(*built["dag"], device)
         for name, value in times.items() if turn else ():  # the first turn warms up
             seconds[name].append(value)
@@ -46,7 +47,7 @@ def measure_graph(build: Callable[[dict[str, Any]], Built], rounds: int, device:
     megabytes = found["megabytes"] = {}
     for name, (model, batch) in built.items():
         model.zero_grad()
-        megabytes[name] = peak_megabytes(lambda run=(model, batch): _step(*run), device)
+        megabytes[name] = peak_megabytes(partial(_step, model, batch), device)
         model.zero_grad()
     return found
 
@@ -82,11 +83,15 @@ def _parts(model: ElmerForConditionalGeneration, batch: Batch, device: torch.dev
     lengths = torch.full(states.shape[:1], states.shape[1], device=device)
     alignment = GraphAlignment(batch["labels"], lengths, model.config.eos_token_id)
     words = torch.ones_like(batch["input_ids"], dtype=torch.bool)
-    pointer = model.pointer.over_source(batch["input_ids"], encoder_states, words)
+    links, pointer = model.links, model.pointer
+    assert links is not None
+    assert pointer is not None
+    copying = pointer.over_source(batch["input_ids"], encoder_states, words)
     head = EmissionHead(
-        model.lm_head.weight, model.final_logits_bias.squeeze(0), alignment.targets, pointer, blank=None
+        model.lm_head.weight, model.final_logits_bias.squeeze(0), alignment.targets, copying, blank=None
     )
-    times, made = dict.fromkeys(PARTS, 0.0), {}
+    times = dict.fromkeys(PARTS, 0.0)
+    made: dict[str, Any] = {}
 
     def run(name: str, call: Callable[[], Any]) -> None:
         def keep() -> None:
@@ -94,13 +99,13 @@ def _parts(model: ElmerForConditionalGeneration, batch: Batch, device: torch.dev
 
         times[name] += _timed(keep, device)
 
-    run("links", lambda: model.links(states, model.model.decoder.embed_positions(states.shape[1]), lengths))
+    run("links", lambda: links(states, model.model.decoder.embed_positions(states.shape[1]), lengths))
     run("gathered head", lambda: head.exit(states))
     transitions, exit_ = made["links"], head.exits[0]
     # Cut off from what made them, so that each part's backward pass is its own.
     leaves = [part.detach().requires_grad_() for part in (exit_.targets, transitions)]
     run("recursion", lambda: alignment.likelihood(exit_._replace(targets=leaves[0]), leaves[1], None)[0].sum())
-    run("recursion", lambda total=made["recursion"]: total.backward())
+    run("recursion", made["recursion"].backward)
     run("links", lambda: transitions.backward(leaves[1].grad))
     run("gathered head", lambda: exit_.targets.backward(leaves[0].grad))
     model.zero_grad()
@@ -110,6 +115,7 @@ def _parts(model: ElmerForConditionalGeneration, batch: Batch, device: torch.dev
 def _last_states(model: ElmerForConditionalGeneration, batch: Batch) -> Sequence[Tensor]:
     """Return the states that the links get in a step, and the encoder's, as leaves that want gradients."""
     seen: list[Tensor] = []
+    assert model.links is not None
     hook = model.links.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     with torch.no_grad():
         output = model(**batch, return_logits=False)
