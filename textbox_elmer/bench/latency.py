@@ -233,7 +233,7 @@ def write_with_bart(
 @torch.no_grad()
 def write_plainly(elmer: ElmerForConditionalGeneration, ids: torch.Tensor, canvas: int, mode: str) -> torch.Tensor:
     """Predict `[batch, canvas]` tokens from all logits, nothing left out."""
-    elmer.config.exit_mode = mode
+    elmer.config.update({"exit_mode": mode})
     positions = lay_canvas(len(ids), canvas, elmer.config.bos_token_id, elmer.config.mask_token_id, ids.device)
     return elmer(ids, decoder_input_ids=positions).logits.argmax(-1)
 

@@ -16,7 +16,7 @@ MODES = ("last", "soft")
 def load(elmer: ElmerForConditionalGeneration, exit_mode: str, canvas: int) -> dict[str, OnnxElmer]:
     """Export a float32 model under an exit mode; return what runs its graph, by precision."""
     model = copy.deepcopy(elmer)
-    model.config.exit_mode = exit_mode
+    model.config.update({"exit_mode": exit_mode})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model.config.save_pretrained(folder)

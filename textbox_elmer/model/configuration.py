@@ -86,7 +86,7 @@ class ElmerConfig(BartConfig):
     use_cache: bool = False
     exit_mode: Literal["soft", "hard", "last"] = "soft"
     exit_criterion: Literal["entropy", "saturation", "classifier"] = "entropy"
-    exit_threshold: float | int | None = None
+    exit_threshold: Derived[float | int] = LEFT
     gold_mixing: float | int = 0.3
     mask_token_id: Derived[int] = LEFT
     canvas_length: Derived[int] = LEFT

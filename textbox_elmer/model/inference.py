@@ -4,6 +4,7 @@ The texts are those of the whole canvas: what is left out are states and predict
 nothing reads them any more.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -69,7 +70,8 @@ class _Finish:
     """The last layer, for a stretch of the canvas at a time: keys and values are made once, if anybody is inside."""
 
     def __init__(self, passage: Passage, last: CanvasLayer) -> None:
-        self.passage, self.last, self.attend = passage, last, None
+        self.passage, self.last = passage, last
+        self.attend: Callable[[Tensor], Tensor] | None = None
 
     def __call__(self, begin: int, end: int) -> Tensor:
         """Return the states where positions from `begin` to `end` leave, `[batch, end - begin, width]`."""
@@ -109,7 +111,7 @@ class TextEnds:
         """Tell it of `[batch, canvas, width]` states, given which positions `[batch, canvas]` are inside."""
         if not _on_cpu(hidden):
             return False
-        if self.looked_at is None:
+        if self.looked_at is None or self.ends is None:
             self.looked_at, self.ends = torch.zeros_like(inside), torch.zeros_like(inside)
         # Nobody to the left of it is inside, nor is it itself.
         fresh = (inside.cumsum(-1) == 0) & ~self.looked_at

@@ -21,7 +21,7 @@ POSITION_OFFSET = 2
 # What is attended to: its keys and values, or for a few queries the states themselves.
 Remembered = tuple[Tensor, Tensor] | Tensor
 # That of the canvas's own states, and of the source's.
-Memory = tuple[Remembered, Remembered]
+Memory = tuple[tuple[Tensor, Tensor], Remembered]
 # How many times the multiplications of keys and values those of `Attention.attend_unmade` may be: they are slower.
 WORTH = 0.75
 

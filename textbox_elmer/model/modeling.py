@@ -64,6 +64,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
     `from_pretrained` takes ELMER and BART-format checkpoints alike; `save_pretrained` keeps BART's parameter names.
     """
 
+    config: ElmerConfig
     config_class = ElmerConfig
     base_model_prefix = "model"
     main_input_name = "input_ids"
@@ -77,6 +78,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
     # The loss is a mean over this batch's tokens; the Trainer may not scale it by tokens of other batches.
     accepts_loss_kwargs = False
     supports_gradient_checkpointing = True
+    final_logits_bias: Tensor
 
     def __init__(self, config: ElmerConfig) -> None:
         super().__init__(config)
@@ -107,7 +109,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         """Return the token embedding that encoder, decoder and off-ramps share."""
         return self.model.shared
 
-    def set_input_embeddings(self, value: nn.Embedding) -> None:
+    def set_input_embeddings(self, value: nn.Embedding) -> None:  # type: ignore[override]
         """Replace the shared token embedding everywhere."""
         self.model.shared = self.model.encoder.embed_tokens = self.model.decoder.embed_tokens = value
 
@@ -123,9 +125,9 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         """Return the head that all off-ramps share."""
         return self.lm_head
 
-    def resize_token_embeddings(self, new_num_tokens: int, *args: Any, **kwargs: Any) -> nn.Embedding:
+    def resize_token_embeddings(self, *args: Any, **kwargs: Any) -> nn.Embedding:
         """Change the vocabulary's size, `final_logits_bias` included."""
-        embeddings = super().resize_token_embeddings(new_num_tokens, *args, **kwargs)
+        embeddings = super().resize_token_embeddings(*args, **kwargs)
         added = embeddings.num_embeddings - self.final_logits_bias.shape[-1]
         self.final_logits_bias = F.pad(self.final_logits_bias, (0, added))
         return embeddings
@@ -271,11 +273,11 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         alignment = ALIGNMENTS[config.alignment](labels, canvas.lengths, config.eos_token_id)
         blank = config.mask_token_id if config.alignment == "ctc" else None
         head = EmissionHead(self.lm_head.weight, self._bias().squeeze(0), alignment.targets, source.pointer, blank)
-        link = None if self.links is None else partial(self._transitions, canvas_lengths=canvas.lengths)
+        link = None if self.links is None else partial(self._transitions, self.links, canvas_lengths=canvas.lengths)
         return AlignedLoss(alignment, head, link, shown)
 
-    def _transitions(self, states: Tensor, canvas_lengths: Tensor) -> Tensor:
-        return self.links(states, self.model.decoder.embed_positions(states.shape[1]), canvas_lengths)
+    def _transitions(self, links: Links, states: Tensor, canvas_lengths: Tensor) -> Tensor:
+        return links(states, self.model.decoder.embed_positions(states.shape[1]), canvas_lengths)
 
     @torch.no_grad()
     def _glance(self, source: Source, canvas: Canvases, labels: Tensor, ratio: float) -> Glance:
@@ -342,14 +344,16 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         if options.exit_criterion == "saturation":
             return lambda step: similarity(step, norm) >= threshold
         if options.exit_criterion == "classifier":
-            return lambda step: likelihood(step, norm, self.exit_classifier) >= threshold
+            classifier = self.exit_classifier
+            assert classifier is not None
+            return lambda step: likelihood(step, norm, classifier) >= threshold
         return lambda step: head.are_sure(step.after, step.real, threshold)
 
     def _embed_canvas(self, source: Source, canvas: Canvases, labels: Tensor | None, shown: Glance | None) -> Tensor:
         ids, added = canvas.ids, None
         if self.config.canvas_input == "source":
             added = source.spread(canvas.lengths, ids.shape[1])
-        if shown is not None:
+        if shown is not None and labels is not None:
             ids = torch.where(shown.revealed, labels.gather(1, shown.places.clamp(min=0)), ids)
             added = None if added is None else added.masked_fill(shown.revealed[..., None], 0.0)
         return self.model.decoder.embed(ids, added)
@@ -435,10 +439,10 @@ class ElmerForConditionalGeneration(PreTrainedModel):
                 that means nothing to this model or to parallel decoding, which is named.
             NoNumbersError: the weights are no numbers, or too large; told on a CPU alone.
         """
-        if (inputs is None) == (input_ids is None):
+        sources = input_ids if inputs is None else inputs
+        if sources is None or (inputs is None) == (input_ids is None):
             raise ValueError("generate() takes the sources once, as inputs or as input_ids.")
         chosen = GenerationOptions(self.config, generation_config, max_length=max_length, **options)
-        sources = input_ids if inputs is None else inputs
         was_training = self.training
         self.eval()
         try:
@@ -447,6 +451,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         finally:
             self.train(was_training)
         kept = writing.kept & (writing.kept.cumsum(-1) <= chosen.max_length)
+        scores = writing.probabilities if chosen.scored else None
         sequences = pack_left(writing.tokens, kept, self.config.pad_token_id)
         if not chosen.return_dict:
             return sequences
@@ -456,7 +461,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             settled_layers=pack_left(writing.settled_layers, kept, NO_LAYER),
             vertices=pack_left(writing.vertices, kept, NO_VERTEX),
             copied=pack_left(writing.copied, kept, False),
-            scores=pack_left(writing.probabilities, kept, 0.0) if chosen.scored else None,
+            scores=None if scores is None else pack_left(scores, kept, 0.0),
         )
 
     def _write(
@@ -481,7 +486,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         read, transitions = self._read(source, canvas, head, options)
         if config.alignment == "position":
             return write_in_order(read, config.eos_token_id, collapse_repeats)
-        if config.alignment == "ctc":
+        if transitions is None:  # alignment=ctc
             return write_without_blanks(read, config.mask_token_id, config.eos_token_id)
         if options.decoding == "beam":
             beam = (options.num_beams, options.length_penalty, options.max_length - 1)
@@ -547,7 +552,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         read = read_whole(passage, layers[-1], head)
         if self.links is None:
             return read, None
-        return read, self._transitions(head.off_ramp.norm(read.states), canvas.lengths)
+        return read, self._transitions(self.links, head.off_ramp.norm(read.states), canvas.lengths)
 
     def _off_ramp(self) -> OffRamp:
         """Return the head as it is read at inference, through a screen if the model is prepared."""

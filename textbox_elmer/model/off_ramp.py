@@ -1,6 +1,6 @@
 """An off-ramp at inference: what states predict, from passes over the vocabulary that never hold all logits at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -56,9 +56,9 @@ class OffRamp:
     def best(self, states: Tensor, with_bias: bool = True) -> Tensor:
         """Return the likeliest token of each state `[..., width]`, `[...]`."""
         flat = self.norm(states).flatten(0, -2)
-        if self._screens(flat, with_bias):
-            return self.screen.best(flat).unflatten(0, states.shape[:-1])
-        best, tokens = None, None
+        if (screen := self._screen(flat, with_bias)) is not None:
+            return screen.best(flat).unflatten(0, states.shape[:-1])
+        best: Tensor | None = None
         for start, logits in self._chunks(flat, self.bias if with_bias else None):
             values, found = logits.max(-1)
             if best is None:
@@ -98,9 +98,10 @@ class OffRamp:
     def are_sure(self, states: Tensor, entropy: float) -> Tensor:
         """Return which predictions of `[n, width]` states have an entropy below this one (nats), `[n]`."""
         states = self.norm(states)
-        if not self._screens(states, with_bias=True):
+        screen = self._screen(states, with_bias=True)
+        if screen is None:
             return self._read(states).entropies < entropy
-        sure, unsure = self.screen.judge(states, entropy)
+        sure, unsure = screen.judge(states, entropy)
         open_ = ~(sure | unsure)
         if open_.any():
             sure[open_] = self._read(states[open_]).entropies < entropy
@@ -116,11 +117,11 @@ class OffRamp:
         order = torch.cat(best, -1).topk(min(count, len(self.weight))).indices
         return torch.cat(tokens, -1).gather(-1, order).unflatten(0, states.shape[:-1])
 
-    def _screens(self, states: Tensor, with_bias: bool) -> bool:
+    def _screen(self, states: Tensor, with_bias: bool) -> Screen | None:
         same_type = states.dtype == self.weight.dtype  # not so under autocast
-        return self.screen is not None and same_type and not (with_bias and self.biased)
+        return self.screen if same_type and not (with_bias and self.biased) else None
 
-    def _chunks(self, states: Tensor, bias: Tensor | None):
+    def _chunks(self, states: Tensor, bias: Tensor | None) -> Iterator[tuple[int, Tensor]]:
         vocabulary = self.weight.shape[0]
         words = min(max(LOGITS_AT_A_TIME // max(len(states), 1), FEWEST_WORDS), MOST_WORDS)
         for start in range(0, vocabulary, words):
