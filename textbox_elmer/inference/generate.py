@@ -87,19 +87,21 @@ def generate_to_files(job: Job, writer: TextWriter, ranks: Ranks) -> Report | No
         UserError: the output is there already or another process works on it, something else was begun there, a file
             cannot be read any further or written, or the model cannot write.
     """
-    parts = Parts(job.output)
-    with writing(job.output, ELSEWHERE):
+    output = job.output
+    assert output is not None
+    parts = Parts(output)
+    with writing(output, ELSEWHERE):
         if ranks.rank == 0:
-            with held(job.output, ELSEWHERE):
-                refuse_existing(job.output)
+            with held(output, ELSEWHERE):
+                refuse_existing(output)
                 begin_or_continue(parts.folder, IDENTITY, identity_of(job, writer))
-                return _publish(job, parts, _answer_all(job, writer, ranks, parts))
-        if parts.wait_for_beginning(job.output):
+                return _publish(job, output, parts, _answer_all(job, writer, ranks, parts))
+        if parts.wait_for_beginning(output):
             begin_or_continue(parts.folder, IDENTITY, identity_of(job, writer))
             try:
                 _answer_all(job, writer, ranks, parts)
             except FileNotFoundError:
-                if not os.path.lexists(job.output):  # where it is, all parts were there and the first has tidied up
+                if not os.path.lexists(output):  # where it is, all parts were there and the first has tidied up
                     raise
     return None
 
@@ -129,7 +131,7 @@ def _answer_all(job: Job, writer: TextWriter, ranks: Ranks, parts: Parts) -> lis
     return numbers
 
 
-def _publish(job: Job, parts: Parts, numbers: list[range]) -> Report:
+def _publish(job: Job, output: Path, parts: Parts, numbers: list[range]) -> Report:
     """Join the parts, when all are there, and move the result into place."""
     report, made = Report(), parts.folder / JOINED
     for number in range(numbers[-1].stop):
@@ -138,12 +140,13 @@ def _publish(job: Job, parts: Parts, numbers: list[range]) -> Report:
     if job.is_folder:
         made.mkdir()
     for source, of_source in zip(job.sources, numbers, strict=True):
-        with (made / source.path.name if job.is_folder else made).open("xb") as file:
+        path = made / source.path.name if job.is_folder and source.path is not None else made
+        with path.open("xb") as file:
             source.format.join(parts.contents(of_source), file)
             file.flush()
             os.fsync(file.fileno())
-    refuse_existing(job.output)
-    made.rename(job.output)
+    refuse_existing(output)
+    made.rename(output)
     remove(parts.folder)
     return report
 
@@ -156,7 +159,7 @@ def _facts(window: Window, answers: list[Answer]) -> Facts:
 def _digest(window: Window) -> str:
     digest = hashlib.sha256()
     for row in window.rows:
-        digest.update((row.text or row.fault).encode() + b"\0")
+        digest.update((row.text or row.fault or "").encode() + b"\0")
     return digest.hexdigest()
 
 
@@ -164,7 +167,8 @@ def _digest(window: Window) -> str:
 def _bar(job: Job, ranks: Ranks) -> Iterator[tqdm]:
     shown = sys.stderr.isatty() and ranks.rank == 0
     counts = [source.table.count() for source in job.sources] if shown else [None]
-    total = None if None in counts else sum(counts)
+    known = [count for count in counts if count is not None]
+    total = sum(known) if len(known) == len(counts) else None
     # The mean rate of all, for windows begin with their longest texts.
     with tqdm(desc="generate", total=total, unit=" texts", smoothing=0, disable=not shown) as bar:
         yield bar

@@ -73,8 +73,8 @@ class TextWriter:
             UserError: the generation options do not suit the model, or a batch does not fit into the GPU's memory.
         """
         sources = self.read(texts)
-        answers = [None if source.fault is None else Answer(None, source.fault) for source in sources]
-        waiting = [place for place, source in enumerate(sources) if source.fault is None]
+        answers = {place: Answer(None, source.fault) for place, source in enumerate(sources) if source.fault}
+        waiting = [place for place in range(len(texts)) if place not in answers]
         progress(len(texts) - len(waiting))
         # The longest first: if a batch does not fit into memory, that shows at once.
         waiting.sort(key=lambda place: -len(sources[place].ids))
@@ -84,7 +84,7 @@ class TextWriter:
             for place, (text, details) in zip(places, written, strict=True):
                 answers[place] = Answer(text, cut=sources[place].cut, details=details)
             progress(len(places))
-        return answers
+        return [answers[place] for place in range(len(texts))]
 
     def read(self, texts: Sequence[str]) -> list[Source]:
         """Make ids of texts, as the model reads them."""

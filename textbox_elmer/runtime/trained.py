@@ -131,7 +131,7 @@ def load_trained(config: Config) -> TrainedModel:
     trained = assemble(config, list)  # the tokenizer is the checkpoint's: there is no text to learn one from
     trained.model.eval()
     if config["use_gpu"] and torch.accelerator.is_available():
-        trained.model.to(torch.accelerator.current_accelerator())
+        trained.model.to(torch.accelerator.current_accelerator())  # type: ignore[arg-type]
     prepared(trained.model)  # for good: it only writes
     return trained
 

@@ -1,7 +1,7 @@
 """ELMER as a TextBox configuration asks for it: from sizes, or from a checkpoint, whichever host made that."""
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from transformers import PreTrainedTokenizerBase
 
@@ -87,7 +87,8 @@ def load_elmer(
     with as_user_error():
         if model_config is not None:
             check_taken_further(path, ElmerConfig.from_pretrained(path), model_config, trains)
-        return load_weights(ElmerForConditionalGeneration.from_pretrained, path, model_config)
+        load = ElmerForConditionalGeneration.from_pretrained
+        return cast(ElmerForConditionalGeneration, load_weights(load, path, model_config))
 
 
 def _read_config(path: str, fields: dict[str, Any]) -> ElmerConfig:
