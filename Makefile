@@ -10,6 +10,7 @@ demo: .venv/ready dataset/apidoc/train.src
 test: .venv/ready
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) -m mypy
 	$(PY) -m pytest -n 2 --dist loadfile
 
 .venv/ready: requirements.txt requirements-extras.txt
