@@ -74,10 +74,10 @@ class CopyingBart(BartForConditionalGeneration):
         )
 
     @torch.no_grad()
-    def generate(self, input_ids: Tensor, attention_mask: Tensor, **options: Any) -> Any:  # type: ignore[override]
+    def generate(self, input_ids: Tensor, attention_mask: Tensor, **options: Any) -> Any:
         """Write by transformers' `generate`, for sources `[batch, source_length]`; encoder and keys are run once."""
         encoded = self.get_encoder()(input_ids, attention_mask=attention_mask, return_dict=True)
-        return super().generate(  # type: ignore[misc]  # transformers' hint for self fits none of its models
+        return super().generate(
             input_ids,
             attention_mask=attention_mask,
             encoder_outputs=encoded,

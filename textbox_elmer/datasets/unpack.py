@@ -98,7 +98,7 @@ def _copy(tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> None:
     if path.exists():
         raise UserError(f"The archive is refused: it holds {entry.name[:100]!r} twice.")
     source = tar.extractfile(entry)
-    assert source is not None  # as of directories alone
+    assert source is not None  # of a file there is one
     with (
         path.open("wb") as target,
         tqdm(total=entry.size, desc=f"Unpacking {path.name}", unit="B", unit_scale=True, disable=None) as progress,

@@ -26,11 +26,12 @@ NOISY_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")
 class CanvasGraph(nn.Module):
     """What a graph computes: sources to what the positions of a canvas for texts of up to `length` tokens write."""
 
+    canvas: Tensor
+
     def __init__(self, model: ElmerForConditionalGeneration, length: int) -> None:
         super().__init__()
         self.model, self.length = model, length
         config = model.config
-        self.canvas: Tensor
         laid = lay_canvas(1, length, config.bos_token_id, config.mask_token_id, model.device)
         self.register_buffer("canvas", laid, persistent=False)
 
@@ -71,7 +72,7 @@ def write_graph(model: ElmerForConditionalGeneration, length: int, path: Path) -
             opset_version=OPSET,
             verbose=False,
         )
-        assert program is not None  # as of dynamo=True
+        assert program is not None  # which dynamo=True makes
         program.save(path)
 
 
