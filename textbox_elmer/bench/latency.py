@@ -131,8 +131,8 @@ class Models:
                 bart = copy.deepcopy(self.bart).to(getattr(torch, precision))
                 for cache, options in self._caches(rows).items():
                     for name, beams in (("BART greedy", 1), (f"BART {BEAMS} beams", BEAMS)):
-                        call = partial(write_with_bart, bart, ids, beams, self.output, **options)
-                        calls[f"{name}{cache}", precision] = call
+                        write = partial(write_with_bart, bart, ids, beams, self.output, **options)
+                        calls[f"{name}{cache}", precision] = write
             elmer = copy.deepcopy(self.elmer).to(getattr(torch, precision))
             preparation = elmer.prepare_for_inference()
             encode = torch.no_grad()(partial(elmer.encode, ids))
@@ -147,8 +147,8 @@ class Models:
                     continue
                 if "plain" in rows:
                     calls[f"ELMER {mode}, plain", precision] = partial(write_plainly, elmer, ids, self.canvas, mode)
-                write = partial(elmer.generate, ids, max_length=self.canvas, exit_mode=mode)
-                calls[f"ELMER {mode}", precision] = partial(self._checked, write)
+                whole = partial(elmer.generate, ids, max_length=self.canvas, exit_mode=mode)
+                calls[f"ELMER {mode}", precision] = partial(self._checked, whole)
             if "hard" in rows:
                 hard = partial(elmer.generate, ids, max_length=self.canvas, exit_mode="hard")
                 calls["ELMER hard", precision] = partial(self._checked, hard)

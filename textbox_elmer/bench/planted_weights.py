@@ -71,6 +71,7 @@ def plant_decisions(
             layer.fc1.weight[unit], layer.fc1.bias[unit] = higher, -THRESHOLD * width - unit
             layer.fc2.weight[:, unit] = sign * added
     classifier = model.exit_classifier
+    assert classifier is not None
     classifier.weight.copy_(SLOPE / width * torch.stack(leaving[: len(classifier.weight)]))
     classifier.bias.fill_(-SLOPE * WORTH)
 

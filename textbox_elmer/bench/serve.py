@@ -112,14 +112,15 @@ def soak(settings: Mapping[str, Any], texts: Sequence[str]) -> None:
     if len(set(expected)) < len(texts) // 2:
         raise AssertionError("the model answers most texts alike: give other sizes")
     pairs, draw = list(zip(texts, expected, strict=True)), random.Random(0)
-    seconds, rows, killed, settled = 60 * settings["soak_minutes"], [], 0, None
+    seconds, killed, settled = 60 * settings["soak_minutes"], 0, 0.0
+    rows: list[Row] = []
     with serving([model], Limits(), LOCAL) as address, tqdm(total=round(seconds), desc="soak", unit="s") as bar:
         start = time.monotonic()
         clients = [Client(address, ELMER, 1, seconds, _from(pairs, place)) for place in range(SOAKING)]
         while (left := seconds - (time.monotonic() - start)) > 0:
             time.sleep(min(left, KILLED_EVERY))
-            bar.update(min(round(time.monotonic() - start), bar.total) - bar.n)
-            if settled is None and time.monotonic() - start >= min(SETTLED, seconds / 2):
+            bar.update(min(round(time.monotonic() - start), round(seconds)) - bar.n)
+            if not settled and time.monotonic() - start >= min(SETTLED, seconds / 2):
                 settled = resident_megabytes()
             if left > 2 * KILLED_EVERY:
                 place = draw.randrange(SOAKING)
@@ -166,6 +167,7 @@ class Client:
         self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - a pipe that nobody reads would fill up
         command = [sys.executable, serve_client.__file__, address, model, str(count), str(seconds)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self._output, text=True)
+        assert self._process.stdin is not None
         with self._process.stdin as stdin:
             json.dump(pairs, stdin)
 

@@ -109,10 +109,10 @@ def run(arguments: argparse.Namespace) -> int:
     here = Config({**config, "use_gpu": False}) if on_cluster else config
     writer = TextWriter(load_trained(here), arguments.batch_size, arguments.details, arguments.strict)
     writer([TRIAL])  # options that do not suit the model are found before anything is written
-    if on_cluster:
-        report = generate_on_cluster(job, writer, config, arguments.ray_address)
-    else:
+    if not on_cluster:
         report = generate_to_stdout(job, writer) if output is None else generate_to_files(job, writer, ranks)
+    else:
+        report = generate_on_cluster(job, writer, config, arguments.ray_address)
     if report is None:
         return 0  # the first process tells how it went
     say(report.told(str(output or "generate"), config["src_len"]), sys.stderr)

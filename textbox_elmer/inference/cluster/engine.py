@@ -65,17 +65,19 @@ def generate_on_cluster(job: Job, writer: TextWriter, config: Config, address: s
         UserError: no cluster is there or it is too small or fails, the output is there or another process works on it,
             something else was begun there, a file cannot be read or written, or the model cannot write.
     """
-    parts = Parts(job.output)
-    with writing(job.output, ELSEWHERE), held(job.output, ELSEWHERE):
-        refuse_existing(job.output)
+    output = job.output
+    assert output is not None
+    parts = Parts(output)
+    with writing(output, ELSEWHERE), held(output, ELSEWHERE):
+        refuse_existing(output)
         begin_or_continue(parts.folder, IDENTITY, {"engine": "ray", **identity_of(job, writer)})
         made = parts.folder / MADE
         made.mkdir(exist_ok=True)
         with connected(address), _sentences():
             _answer_all(job, writer, config, parts.folder)
         report = _counted(made)
-        refuse_existing(job.output)
-        made.rename(job.output)
+        refuse_existing(output)
+        made.rename(output)
         remove(parts.folder)
     return report
 

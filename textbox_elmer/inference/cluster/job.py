@@ -28,16 +28,18 @@ def open_cluster_job(path: Path | None, output: Path | None, column: str, new: N
     if path is None or output is None:
         raise UserError("--engine=ray needs --input=… and --output=…: a cluster has no standard input or output.")
     refuse_existing(output)
+    tables: list[ParquetTable] = []
     sources = []
     for file in files_of(path.absolute()):
-        if kind_of(file) != PARQUET:
+        if file is None or kind_of(file) != PARQUET:
             raise UserError(f"--engine=ray reads {PARQUET} files alone, which {str(file)!r} is not: convert it.")
         table = ParquetTable(file, column, new)
         if taken := {ROW_HASH, CUT}.intersection(table.schema.names):
             raise UserError(
                 f"{table.name} has a column {taken.pop()!r} already, where --engine=ray puts its own: rename it."
             )
-        if sources and not table.schema.equals(sources[0].table.schema):
-            raise UserError(f"{table.name} has not the columns of {sources[0].table.name}: give files that are alike.")
+        if tables and not table.schema.equals(tables[0].schema):
+            raise UserError(f"{table.name} has not the columns of {tables[0].name}: give files that are alike.")
+        tables.append(table)
         sources.append(Source(file, table, ParquetFormat(table.schema, new)))
     return Job(sources, output.absolute(), True, column, new)

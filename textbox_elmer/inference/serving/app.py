@@ -161,8 +161,9 @@ class Service:
         """Wait for the answers, or for the client to go."""
         answers = asyncio.ensure_future(_all_of(jobs))
         gone = asyncio.ensure_future(until_gone(request))
+        either: set[asyncio.Future[Any]] = {answers, gone}
         try:
-            await asyncio.wait({answers, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not answers.done():
                 raise GoneError
         finally:

@@ -114,7 +114,7 @@ def listen(host: str, port: int) -> socket.socket:
             listener.close()
             raise
     except (OSError, UnicodeError) as error:
-        if getattr(error, "errno", None) in (errno.EADDRINUSE, errno.EACCES):
+        if isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EACCES):
             raise UserError(
                 f"Port {port} of {host} is in use or not yours ({error.strerror}): give another --port."
             ) from None

@@ -1,5 +1,7 @@
 """What `/metrics` tells, in Prometheus's words."""
 
+from typing import Any
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 PREFIX = "textbox_elmer"
@@ -17,7 +19,7 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        common = {"namespace": PREFIX, "registry": self._registry}
+        common: dict[str, Any] = {"namespace": PREFIX, "registry": self._registry}
         self._requests = Counter("requests", "Requests for completions, by status.", ["status"], **common)
         self._request = Histogram("request_seconds", "From a request's head to its answer.", buckets=SECONDS, **common)
         self._tokens = Counter("tokens", "Tokens read and written.", ["model", "kind"], **common)

@@ -123,7 +123,7 @@ class ServedModel:
         return [Asked(source, self.most)] * max(1, max_tokens // self._longest)
 
     def _written(
-        self, asked: Sequence[Asked], ids: Sequence[Sequence[int]], found: Generated, milliseconds: float
+        self, asked: Sequence[Asked], ids: list[list[int]], found: Generated, milliseconds: float
     ) -> Iterator[Written]:
         cuts = [self._cut(one, row) for one, row in zip(asked, ids, strict=True)]
         texts = decode_ids(self._trained.tokenizer, [row[:end] for row, (end, _, _) in zip(ids, cuts, strict=True)])
@@ -140,7 +140,7 @@ class ServedModel:
         if not places or found.exit_layers is None:
             return [{}] * len(places)
         some = found._replace(scores=torch.full_like(found.ids, torch.nan, dtype=torch.float))
-        return traced(self._trained.tokenizer, Generated(*(values[places] for values in some)))
+        return traced(self._trained.tokenizer, Generated(*(values[places] for values in some if values is not None)))
 
     def _cut(self, one: Asked, row: Sequence[int]) -> tuple[int, int, bool]:
         """Return where a row of ids ends, how many tokens of text it has until there, and whether that is all."""

@@ -54,8 +54,8 @@ def whole_copy(sharded: nn.Module, like: PreTrainedModel, device: torch.device) 
         like: a model of the same class and configuration, whose weights may be missing.
         device: where the copy is to be.
     """
-    weights = get_model_state_dict(sharded, options=StateDictOptions(full_state_dict=True))
-    whole = unlearnt(like).to(device)
+    weights: dict[str, Any] = get_model_state_dict(sharded, options=StateDictOptions(full_state_dict=True))
+    whole = unlearnt(like).to(device)  # type: ignore[arg-type]
     whole.load_state_dict(weights)
     return whole
 

@@ -114,7 +114,7 @@ class HostTrainer(Seq2SeqTrainer):
             check_deepspeed(self.accelerator.state.deepspeed_plugin, spec.parallel)
         if self.is_fsdp_enabled and train_dataset is None:
             self.is_fsdp_enabled = False  # FSDP2 knows no model without an optimizer
-            self.model.to(self.args.device)
+            self.model.to(self.args.device)  # type: ignore[arg-type]
         elif self.is_fsdp_enabled:
             save_whole(self.accelerator.state.fsdp_plugin)
         # So that Trainer counts the tokens that `compute_loss` divides by, whatever the model's own forward takes.
@@ -157,7 +157,8 @@ class HostTrainer(Seq2SeqTrainer):
         if not best.is_file():
             return
         if is_sharded(self.model):
-            self.model = unlearnt(self.accelerator.unwrap_model(self.model)).to(self.args.device)
+            model = unlearnt(self.accelerator.unwrap_model(self.model))
+            self.model = model.to(self.args.device)  # type: ignore[arg-type]
         self.model.load_state_dict(load_file(best), strict=False)
 
     def _save_before_leaving(self) -> str:
