@@ -89,6 +89,8 @@ def generate(
             monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(piped))))
         lengths = [f"--src_len={SRC_LEN}"] if model == elmer else []
         common = [f"--model_path={model}", "--use_gpu=False", "--batch_size=3", *lengths]
+        typed = {word.partition("=")[0] for word in arguments}
+        common = [word for word in common if word.partition("=")[0] not in typed]
         capsysbinary.readouterr()
         found = main(["generate", *common, *arguments])
         shown = capsysbinary.readouterr()

@@ -21,7 +21,7 @@ from textbox_elmer import ElmerConfig, ElmerForConditionalGeneration
 from textbox_elmer.cli import main
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import held
-from textbox_elmer.inference.export import OnnxElmer, command, requirements
+from textbox_elmer.inference.export import OnnxElmer, exporting, requirements
 from textbox_elmer.inference.export.check import Comparison, Sources, compare, made_up_sources
 from textbox_elmer.inference.export.texts import walk
 from textbox_elmer.model import dag
@@ -297,12 +297,12 @@ def test_made_up_sources_are_said_to_be(
     workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     save_checkpoint(workplace / "model", "soft")
-    monkeypatch.setattr(command, "_export_canvas", lambda *_: {})
+    monkeypatch.setattr(exporting, "_export_canvas", lambda *_: {})
     assert main(["export", "--model_path=model"]) == 0
     assert "checking on made-up sources" in capsys.readouterr().out
     write_toy(workplace / "dataset" / "apidoc", {"test": 5})
     chosen = []
-    monkeypatch.setattr(command, "_export_canvas", lambda *arguments: chosen.append(arguments[-1]) or {})
+    monkeypatch.setattr(exporting, "_export_canvas", lambda *arguments: chosen.append(arguments[-1]) or {})
     assert main(["export", "--model_path=model"]) == 0
     assert chosen[0].origin == "test examples of apidoc"
     assert len(chosen[0].rows) == 5
@@ -319,9 +319,9 @@ def test_made_up_sources_fit_any_model() -> None:
 def pretended(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkpoint in `model` whose graphs are only pretended to be written and found to be right."""
     save_checkpoint(workplace / "model", "soft")
-    monkeypatch.setattr(command, "write_graph", lambda model, canvas, path: path.write_text("graph"))
-    monkeypatch.setattr(command, "OnnxElmer", lambda *_, **__: None)
-    monkeypatch.setattr(command, "compare", lambda *_: Comparison(200, 200, 9))
+    monkeypatch.setattr(exporting, "write_graph", lambda model, canvas, path: path.write_text("graph"))
+    monkeypatch.setattr(exporting, "OnnxElmer", lambda *_, **__: None)
+    monkeypatch.setattr(exporting, "compare", lambda *_: Comparison(200, 200, 9))
     return workplace
 
 
@@ -384,7 +384,7 @@ def test_a_failed_export_leaves_the_earlier_one(
             raise KeyboardInterrupt
         return Comparison(197, 200, 9)
 
-    monkeypatch.setattr(command, "compare", fail)
+    monkeypatch.setattr(exporting, "compare", fail)
     assert main([*EXPORT, "--canvas=7"]) == status
     said = "elmer-7.onnx writes 3 of 200 texts otherwise than PyTorch does" in capsys.readouterr().err
     assert said == (fault == "other texts")
@@ -448,7 +448,7 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
     ("no canvas", nothing, [MODEL, "--canvas=0"], "--canvas must be whole numbers of at least 1"),
     ("unknown option", nothing, [MODEL, "--canvass=64"], "has no option --canvass: did you mean --canvas?"),
     ("no truth value", nothing, [MODEL, "--int8=maybe"], "--int8 must be True or False, not 'maybe'"),
-    ("stray word", nothing, ["model"], "'model' is no option"),
+    ("stray word", nothing, [MODEL, "model"], "'model' is no option"),
     ("unknown dataset", nothing, [MODEL, "--dataset=toyy"], "There is no dataset 'toyy'"),
     ("a file in the way", write("out"), [MODEL, "--out=out"], "--out='out' is not a folder"),
     ("others' files in the way", write("out/a.txt"), [MODEL, "--out=out"], "--out='out' holds 'a.txt'"),
@@ -496,7 +496,7 @@ def test_a_bart_that_is_an_elmer(workplace: Path, monkeypatch: pytest.MonkeyPatc
     save_checkpoint(workplace / "model", "soft")
     change_config(model_type="bart")(workplace)
     exported = []
-    monkeypatch.setattr(command, "_export_canvas", lambda model, *_: exported.append(model.config.exit_mode) or {})
+    monkeypatch.setattr(exporting, "_export_canvas", lambda model, *_: exported.append(model.config.exit_mode) or {})
     assert main(["export", "--model_path=model", "--exit_mode=last"]) == 0
     assert exported == ["last"]
 
