@@ -2,7 +2,6 @@
 
 import json
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -16,10 +15,11 @@ from tqdm import tqdm
 from transformers import BartConfig, BartForConditionalGeneration, PreTrainedModel
 
 from benchmarks.starting import start
-from textbox_elmer.bench.latency import machine, wait
+from textbox_elmer.bench.latency import machine
 from textbox_elmer.bench.memory import peak_megabytes
 from textbox_elmer.bench.options import Options
 from textbox_elmer.bench.sizes import sizes_of
+from textbox_elmer.bench.timing import seconds_of
 from textbox_elmer.files import write_atomically
 from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
 
@@ -76,12 +76,9 @@ def measure(name: str, step: Step, settings: dict[str, Any], tokens: int, device
     """Return a row: the median of `rounds` steps, memory, and the step's floating-point operations."""
     seconds = []
     for turn in tqdm(range(settings["rounds"] + 3), desc=name, disable=None):
-        wait(device)
-        began = time.perf_counter()
-        step()
-        wait(device)
+        spent = seconds_of(step, device)
         if turn >= 3:  # the first ones warm up
-            seconds.append(time.perf_counter() - began)
+            seconds.append(spent)
     median = statistics.median(seconds)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         step()

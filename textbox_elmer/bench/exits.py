@@ -3,8 +3,7 @@
 import io
 import json
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,13 +13,13 @@ import torch
 from datasets import Dataset
 from tqdm import tqdm
 
+from textbox_elmer.bench.timing import hardware, seconds_of
 from textbox_elmer.files import write_atomically
 from textbox_elmer.reports.compare.plot import check_matplotlib
 from textbox_elmer.runtime.data import find_dataset, load_split
 from textbox_elmer.runtime.find_trained import locate
 from textbox_elmer.runtime.hard_exit import fit
 from textbox_elmer.runtime.metrics import evaluate
-from textbox_elmer.runtime.models.generation import wait_for
 from textbox_elmer.runtime.trained import TrainedModel, load_trained
 from textbox_elmer.text.decoding import decode_texts
 
@@ -58,10 +57,10 @@ def main(settings: dict[str, Any]) -> None:
     rows = measure(made, made.encode(split), settings["batch_size"], settings["rounds"])
     for row in rows:
         row["rouge-2"] = evaluate(row.pop("texts"), split.target, SCORED)["rouge-2"]
-    where = torch.cuda.get_device_name() if made.model.device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    layers = made.model.config.decoder_layers
     print(
-        f"{len(split.source)} test examples of {settings['dataset']}, {made.model.config.decoder_layers} decoder "
-        f"layers, batches of {settings['batch_size']}, {where}; medians of {settings['rounds']} rounds.\n\n"
+        f"{len(split.source)} test examples of {settings['dataset']}, {layers} decoder layers, batches of "
+        f"{settings['batch_size']}, {hardware(made.model.device)}; medians of {settings['rounds']} rounds.\n\n"
         f"{markdown(rows)}"
     )
     Path(settings["out"]).parent.mkdir(parents=True, exist_ok=True)
@@ -101,8 +100,9 @@ def measure(made: TrainedModel, ids: Dataset, batch_size: int, rounds: int) -> l
             written[way].texts += decode_texts(made.tokenizer, output.sequences.tolist())
             written[way].layers += output.exit_layers[output.exit_layers >= 0].tolist()
         times = {way: [] for way in calls}
+        encode = torch.no_grad()(partial(made.model.encode, sources, mask))
         for _ in range(rounds):
-            encoder = seconds_of(partial(made.model.encode, sources, mask), made.model.device)
+            encoder = seconds_of(encode, made.model.device)
             for way, call in calls.items():
                 times[way].append(seconds_of(call, made.model.device) - encoder)
         for way, spent in times.items():
@@ -126,16 +126,6 @@ class Written:
     texts: list[str] = field(default_factory=list)
     layers: list[int] = field(default_factory=list)
     seconds: float = 0.0
-
-
-@torch.no_grad()
-def seconds_of(call: Callable[[], object], device: torch.device) -> float:
-    """Return how long a call takes."""
-    wait_for(device)
-    start = time.perf_counter()
-    call()
-    wait_for(device)
-    return time.perf_counter() - start
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:

@@ -10,7 +10,6 @@ import math
 import os
 import platform
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from textbox_elmer.bench.latency_graph import GraphRows
 from textbox_elmer.bench.memory import peak_megabytes
 from textbox_elmer.bench.planted_weights import THRESHOLDS, plant, plant_decisions
 from textbox_elmer.bench.sizes import sizes_of
+from textbox_elmer.bench.timing import hardware, seconds_of
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
 from textbox_elmer.inference.export import OnnxElmer
@@ -260,12 +260,9 @@ def measure(
     times: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
     for turn in tqdm(range(rounds + 1), desc=name, disable=None):
         for key, call in calls.items():
-            wait(device)
-            start = time.perf_counter()
-            call()
-            wait(device)
+            seconds = seconds_of(call, device)
             if turn:  # the first turn warms up
-                times[key].append(time.perf_counter() - start)
+                times[key].append(seconds)
     return [
         {
             "name": key[0],
@@ -275,12 +272,6 @@ def measure(
         }
         for key, call in calls.items()
     ]
-
-
-def wait(device: torch.device) -> None:
-    """Let what has been started on the device end."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
 
 
 def compare(measured: Sequence[dict[str, Any]], batch: int) -> list[dict[str, Any]]:
@@ -380,9 +371,8 @@ def decoder_seconds(seconds: dict[tuple[str, str], float], name: str, precision:
 
 def machine(device: torch.device, settings: dict[str, Any]) -> str:
     """Say what all tables were measured on."""
-    where = torch.cuda.get_device_name() if device.type == "cuda" else f"{torch.get_num_threads()} threads"
     return (
         f"{settings['layers']}+{settings['layers']} layers, width {settings['d_model']}, vocabulary "
-        f"{settings['vocab_size']}, random weights; {platform.machine()}, {os.cpu_count()} cores, {where}, "
+        f"{settings['vocab_size']}, random weights; {platform.machine()}, {os.cpu_count()} cores, {hardware(device)}, "
         f"torch {torch.__version__}; medians of {settings['rounds']} rounds, the rows taking turns."
     )

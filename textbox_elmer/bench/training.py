@@ -2,7 +2,6 @@
 
 import json
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,9 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from textbox_elmer.bench.latency import machine, wait
+from textbox_elmer.bench.latency import machine
 from textbox_elmer.bench.memory import peak_megabytes
 from textbox_elmer.bench.sizes import sizes_of
+from textbox_elmer.bench.timing import seconds_of
 from textbox_elmer.bench.training_graph import markdown as graph_lines
 from textbox_elmer.bench.training_graph import measure_graph
 from textbox_elmer.files import write_atomically
@@ -100,12 +100,9 @@ def measure(
     gradients = {}
     for turn in tqdm(range(rounds + 1), desc=name, disable=None):
         for way, loss in ways.items():
-            wait(device)
-            start = time.perf_counter()
-            step(loss)
-            wait(device)
+            seconds = seconds_of(partial(step, loss), device)
             if turn:  # the first turn warms up
-                times[way].append(time.perf_counter() - start)
+                times[way].append(seconds)
     row: dict[str, Any] = {"name": name}
     for way, loss in ways.items():
         model.zero_grad()

@@ -1,7 +1,6 @@
 """What a training step with a graph costs: beside one token a position, and which share of it is the graph's own."""
 
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -10,8 +9,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from textbox_elmer.bench.latency import wait
 from textbox_elmer.bench.memory import peak_megabytes
+from textbox_elmer.bench.timing import seconds_of
 from textbox_elmer.model import ElmerForConditionalGeneration
 from textbox_elmer.model.alignment import GraphAlignment
 from textbox_elmer.model.emissions import EmissionHead
@@ -39,7 +38,7 @@ def measure_graph(build: Callable[[dict[str, Any]], Built], rounds: int, device:
     built = {"position": build(POSITION), "dag": build(GRAPH)}
     seconds: dict[str, list[float]] = {name: [] for name in (*built, *PARTS)}
     for turn in tqdm(range(rounds + 1), desc="graph", disable=None):
-        times = {name: _timed(partial(_step, *run), device) for name, run in built.items()}
+        times = {name: seconds_of(partial(_step, *run), device) for name, run in built.items()}
         times |= _parts(*built["dag"], device)
         for name, value in times.items() if turn else ():  # the first turn warms up
             seconds[name].append(value)
@@ -97,7 +96,7 @@ def _parts(model: ElmerForConditionalGeneration, batch: Batch, device: torch.dev
         def keep() -> None:
             made[name] = call()
 
-        times[name] += _timed(keep, device)
+        times[name] += seconds_of(keep, device)
 
     run("links", lambda: links(states, model.model.decoder.embed_positions(states.shape[1]), lengths))
     run("gathered head", lambda: head.exit(states))
@@ -121,11 +120,3 @@ def _last_states(model: ElmerForConditionalGeneration, batch: Batch) -> Sequence
         output = model(**batch, return_logits=False)
     hook.remove()
     return [part.detach().requires_grad_() for part in (seen[0], output.encoder_last_hidden_state)]
-
-
-def _timed(call: Callable[[], object], device: torch.device) -> float:
-    wait(device)
-    start = time.perf_counter()
-    call()
-    wait(device)
-    return time.perf_counter() - start
