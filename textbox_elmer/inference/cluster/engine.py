@@ -38,7 +38,8 @@ except ImportError:
 
 # CPUs that no worker gets: reading, writing, and leaving out what is done already need them to go on at all.
 SPARED = 2
-WINDOWS_PER_FILE = 64
+# What a kill costs: rows are done when the file that they are in is written.
+WINDOWS_PER_FILE = 8
 FOLDERS = ("model_path", "tokenizer_path", "config_path")
 MADE, DONE = "made", "done"
 HERE = "local"
@@ -98,7 +99,7 @@ def _answer_all(job: Job, writer: TextWriter, config: Config, folder: Path) -> N
         answered = rows.repartition(target_num_rows_per_block=ROWS).map_batches(
             Worker,
             fn_constructor_args=(_seen_everywhere(config), job.column, job.new, writer.batch_size, writer.strict),
-            compute=ActorPoolStrategy(min_size=workers),
+            compute=ActorPoolStrategy(size=workers),
             num_gpus=1 if gpus else None,
             num_cpus=None if gpus else 1,
             batch_size=ROWS,
