@@ -52,7 +52,8 @@ def main(settings: dict[str, Any]) -> None:
     fields = {"exit_mode": "last", "exit_criterion": "classifier", "exit_threshold": None, "exit_target": None}
     config = locate(settings["model_path"]).config("ELMER", settings["dataset"], {}, fields)
     made = load_trained(config)
-    if not made.model.exit_classifier.weight.any():
+    classifier = made.elmer.exit_classifier
+    if classifier is not None and not classifier.weight.any():
         fit(made, made.encode(load_split(folder, "train")))
     rows = measure(made, made.encode(split), settings["batch_size"], settings["rounds"])
     for row in rows:
@@ -87,20 +88,21 @@ def measure(made: TrainedModel, ids: Dataset, batch_size: int, rounds: int) -> l
         a row per way: its exit and threshold, the texts, the mean exit layer (from 0), and the milliseconds of its
         decoder an example, which are those of writing beyond the encoder's.
     """
+    generate: Any = made.elmer.generate
     written = {way: Written() for way in ways()}
     for start in tqdm(range(0, len(ids), batch_size), desc="write", disable=None):
         sources, mask = made.sources(ids, range(start, min(start + batch_size, len(ids))))
         usual = {"max_length": made.config["tgt_len"], **(made.config["generation_kwargs"] or {})}
         calls = {
-            way: partial(made.model.generate, sources, mask, return_dict_in_generate=True, **usual, **exits)
+            way: partial(generate, sources, mask, return_dict_in_generate=True, **usual, **exits)
             for way, exits in ways().items()
         }
         for way, call in calls.items():  # which warms up, too
             output = call()
             written[way].texts += decode_texts(made.tokenizer, output.sequences.tolist())
             written[way].layers += output.exit_layers[output.exit_layers >= 0].tolist()
-        times = {way: [] for way in calls}
-        encode = torch.no_grad()(partial(made.model.encode, sources, mask))
+        times: dict[Any, list[float]] = {way: [] for way in calls}
+        encode = torch.no_grad()(partial(made.elmer.encode, sources, mask))
         for _ in range(rounds):
             encoder = seconds_of(encode, made.model.device)
             for way, call in calls.items():
@@ -162,7 +164,9 @@ def draw(rows: Sequence[dict[str, Any]], dataset: str, path: Path) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    style = dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), GREY)
+    style: dict[Any, Any] = dict.fromkeys(
+        ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), GREY
+    )
     style |= {"svg.fonttype": "none", "svg.hashsalt": "", "font.size": 11, "legend.frameon": False}
     with rc_context(style):
         figure = Figure(figsize=INCHES, layout="constrained")

@@ -87,7 +87,7 @@ def exit_work(made: TrainedModel, read: Callable[[str], Dataset]) -> ExitWork | 
         )
     if calibrates and made.config["exit_threshold"] is not None:
         raise UserError("exit_target chooses exit_threshold, which is given as well: leave one of them out.")
-    classifier = made.model.exit_classifier if hard else None
+    classifier = made.elmer.exit_classifier if hard else None
     fits = classifier is not None and (made.config["do_train"] or not classifier.weight.any())
     if not (fits or calibrates):
         return None
@@ -118,7 +118,7 @@ def fit(made: TrainedModel, train: Dataset) -> None:
     size = made.config["eval_batch_size"]
     hidden, total = made.config["disable_tqdm"] or None, math.ceil(len(train) / size)
     sources = tqdm(_batches(made, train, size), total=total, desc="exit classifier", disable=hidden)
-    for layer, fitted in enumerate(fit_exit_classifier(made.model, sources)):
+    for layer, fitted in enumerate(fit_exit_classifier(made.elmer, sources)):
         logger.info(
             "Exit classifier, layer %d: predicts the last layer's word at %.1f%% of the positions, which it tells at "
             "%.1f%% of them.",
@@ -130,12 +130,12 @@ def fit(made: TrainedModel, train: Dataset) -> None:
 
 def calibrate(made: TrainedModel, valid: Dataset) -> dict[str, Any]:
     """Set the model's threshold by `exit_target`, and return what results.json says of it."""
-    model, target = made.model, made.config["exit_target"]
+    model, target = made.elmer, made.config["exit_target"]
     criterion = model.config.exit_criterion
     valid = valid.select(range(min(len(valid), MOST_TEXTS)))
     batches = list(_batches(made, valid, made.config["eval_batch_size"]))
     thresholds = THRESHOLDS["entropy" if criterion == "entropy" else "confidence"]
-    chosen = None
+    chosen: Calibration | None = None
     with model.prepare_for_inference():
         last = _write(made, batches, exit_mode="last")
         for threshold in tqdm(thresholds, desc="exit threshold", disable=made.config["disable_tqdm"] or None):
@@ -145,6 +145,7 @@ def calibrate(made: TrainedModel, valid: Dataset) -> dict[str, Any]:
             if chosen is not None and found.at_least < target:
                 break
             chosen = found
+    assert chosen is not None
     model.config.exit_threshold = chosen.threshold
     logger.info(
         "Exit threshold %g (%s): on %d validation texts %.2f%% of a text's tokens are the last exit's; with %.0f%% "
@@ -204,7 +205,8 @@ def _batches(made: TrainedModel, split: Dataset, size: int) -> Iterator[tuple[Te
 
 def _write(made: TrainedModel, batches: list[tuple[Tensor, Tensor]], **exits: Any) -> list[list[int]]:
     """Return the texts' ids without padding."""
+    generate: Any = made.elmer.generate
     padding = made.model.config.pad_token_id
     options = {"max_length": made.config["tgt_len"], **(made.config["generation_kwargs"] or {}), **exits}
-    written = (row for sources, mask in batches for row in made.model.generate(sources, mask, **options).tolist())
+    written = (row for sources, mask in batches for row in generate(sources, mask, **options).tolist())
     return [[token for token in row if token != padding] for row in written]

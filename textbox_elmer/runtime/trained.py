@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from textbox_elmer.model import ElmerForConditionalGeneration
 from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
 from textbox_elmer.runtime.catalogue.models import find_model
 from textbox_elmer.runtime.config import Config, resolve_config
@@ -40,6 +41,11 @@ class TrainedModel:
     tokenizer: PreTrainedTokenizerBase
     special: SpecialIds
     model: PreTrainedModel
+
+    @property
+    def elmer(self) -> ElmerForConditionalGeneration:
+        """The model, which is an ELMER: its specification says `parallel`."""
+        return cast(ElmerForConditionalGeneration, self.model)
 
     def encode(self, split: Split) -> Dataset:
         """Return a split's ids as the model was trained with; `encode_split` says which columns."""
