@@ -136,7 +136,10 @@ def test_resizing_the_vocabulary_resizes_the_bias(bart_folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("gold_mixing", 1.5), ("exit_threshold", -1.0), ("mask_token_id", 50265), ("exit_mode", "sometimes")],
+    [
+        *[("gold_mixing", 1.5), ("exit_threshold", -1.0), ("mask_token_id", 50265), ("exit_mode", "sometimes")],
+        *[("d_model", None), ("dropout", None), ("pad_token_id", None), ("eos_token_id", [2, 3])],
+    ],
 )
 def test_senseless_configurations_are_refused(field: str, value: object) -> None:
     with pytest.raises((ValueError, StrictDataclassFieldValidationError), match=field):
