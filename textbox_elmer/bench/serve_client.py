@@ -16,6 +16,7 @@ import time
 import urllib.parse
 
 PATIENCE = 600  # seconds
+WRITING = threading.Lock()
 
 
 def ask(address: str, model: str, pairs: list, first: int, until: float) -> None:
@@ -33,7 +34,8 @@ def ask(address: str, model: str, pairs: list, first: int, until: float) -> None
         end, tokens, is_right = time.time(), 0, False
         if response.status == 200:
             tokens, is_right = answer["usage"]["completion_tokens"], expected in (None, answer["choices"][0]["text"])
-        print(json.dumps([end, end - start, tokens, is_right]), flush=True)
+        with WRITING:  # a line and its end are two writes
+            print(json.dumps([end, end - start, tokens, is_right]), flush=True)
 
 
 def main(address: str, model: str, clients: str, seconds: str) -> None:
