@@ -45,7 +45,7 @@ def oracle(
     nearest = torch.tensor(torch.inf)
     for index, layer in enumerate(decoder.layers):
         memory = (layer.remember_self(hidden), layer.encoder_attn.remember(encoded))
-        above = layer(hidden, memory, source_mask)
+        above = layer.attend(hidden, memory, source_mask)
         read = decoder.layer_norm(above)
         if config.exit_criterion == "entropy":
             margin = threshold - entropy(word_log_probs(model, read, ids, mask))
@@ -166,7 +166,7 @@ def test_what_lies_behind_settled_ends_is_not_waited_for() -> None:
         places[9, 4] = 60.0
     reached = []
     for layer in model.model.decoder.layers:
-        layer.register_forward_hook(lambda *call: reached.append(call[-1].shape[1]))
+        layer.fc1.register_forward_hook(lambda *call: reached.append(call[-1].shape[1]))
     found = model.generate(IDS, exit_threshold=0.5, max_length=20, return_dict_in_generate=True, collapse_repeats=False)
     assert found.sequences.shape == (3, 8)
     assert reached == [20]
@@ -219,3 +219,29 @@ def test_only_a_classifiers_model_has_its_weights() -> None:
     assert not [name for name in small_model(exit_criterion="saturation").state_dict() if "classifier" in name]
     names = set(small_model(exit_criterion="classifier").state_dict()) - set(small_model().state_dict())
     assert names == {"exit_classifier.weight", "exit_classifier.bias"}
+
+
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
+def test_soft_training_teaches_the_classifier_and_nothing_else_by_it(alignment: str) -> None:
+    labels = torch.tensor([[4, 7, 5, 2], [8, 2, -100, -100], [9, 6, 2, -100]])
+    model = small_model(alignment=alignment, exit_criterion="classifier").train()
+    plain = small_model(alignment=alignment).train()
+    torch.nn.init.normal_(model.exit_classifier.weight)
+    output, expected = (each(IDS, labels=labels) for each in (model, plain))
+    assert output.exit_losses.tolist() == expected.exit_losses.tolist()
+    assert output.loss > expected.loss
+    output.loss.backward()
+    expected.loss.backward()
+    for name, weight in plain.named_parameters():
+        ours = dict(model.named_parameters())[name].grad
+        assert (ours is None) == (weight.grad is None)
+        assert ours is None or torch.equal(ours, weight.grad)
+    assert model.exit_classifier.weight.grad.abs().sum() > 0
+    # A step against the gradient tells better.
+    with torch.no_grad():
+        for part in model.exit_classifier.parameters():
+            part -= 0.1 * part.grad
+    assert model(IDS, labels=labels).loss < output.loss
+    model.eval()
+    plain.eval()
+    assert model(IDS, labels=labels).loss == plain(IDS, labels=labels).loss

@@ -40,11 +40,12 @@ class AlignedLoss:
         """Count an exit of `[batch, canvas, width]` states and return its likeliest words, `[batch, canvas]`."""
         return self.head.exit(states)
 
-    def exit(self, states: Tensor) -> None:
-        """Count the last exit."""
-        self.head.exit(states)
+    def exit(self, states: Tensor, predicts: bool = False) -> Tensor:
+        """Count the last exit; return its likeliest words row by row, `[batch * canvas]`, if it `predicts`."""
+        words = self.head.exit(states)
         if self.link is not None:
             self.transitions = self.link(states)
+        return words.flatten() if predicts else words[:0]
 
     def means(self) -> Tensor:
         """Return each exit's mean loss, `[exits]`."""

@@ -33,6 +33,10 @@ class Canvases:
         whole = ids.new_full((ids.shape[0],), ids.shape[1])
         self.lengths = whole if attention_mask is None else (attention_mask != 0).sum(-1)
 
+    def own(self) -> Tensor:
+        """Return which positions belong to each one's own canvas, boolean, `[batch, canvas]`."""
+        return torch.ones_like(self.ids, dtype=torch.bool) if self.attention_mask is None else self.attention_mask != 0
+
     def mask(self, dtype: torch.dtype) -> Tensor | None:
         """Return the additive mask that lets no position read beyond its own canvas."""
         return None if self.attention_mask is None else additive_mask(self.attention_mask, dtype)

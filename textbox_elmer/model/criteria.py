@@ -50,6 +50,36 @@ class ExitClassifier(nn.Module):
         return states @ self.weight[layer] + self.bias[layer]
 
 
+class ExitLessons:
+    """What a classifier learns of a batch in soft training, where all layers predict anyway; nothing else learns by it.
+
+    Call `note` for each exit before the last, then `loss` once.
+    """
+
+    def __init__(self, classifier: ExitClassifier) -> None:
+        self.classifier = classifier
+        self.exits: list[tuple[Tensor, Tensor]] = []
+
+    def note(self, states: Tensor, words: Tensor) -> None:
+        """Take an exit's normalised states `[batch, canvas, width]` and its words `[batch, canvas]`."""
+        self.exits.append((states.detach(), words))
+
+    def loss(self, last: Tensor, counted: Tensor) -> Tensor:
+        """Return the sum over layers of the mean cross-entropy in nats; 0 without positions.
+
+        Args:
+            last: the last layer's words at these positions, or at all, `[n]`.
+            counted: at which positions it learns, boolean, `[batch, canvas]`.
+        """
+        last = last if len(last) == counted.sum() else last[counted.flatten()]
+        total = self.classifier.bias.sum() * 0.0
+        for layer, (states, words) in enumerate(self.exits):
+            odds, same = self.classifier(states[counted], layer), words[counted] == last
+            losses = F.binary_cross_entropy_with_logits(odds.float(), same.float(), reduction="sum")
+            total = total + losses / counted.sum().clamp(min=1)
+        return total
+
+
 def similarity(step: Step, norm: Norm) -> Tensor:
     """Return the cosine between the states before and behind a layer (for the first: the canvas's), `[batch, m]`."""
     return F.cosine_similarity(norm(step.before).float(), norm(step.after).float(), dim=-1)

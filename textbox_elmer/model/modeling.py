@@ -15,7 +15,7 @@ from .aligned_loss import AlignedLoss
 from .alignment import ALIGNMENTS
 from .canvas import IGNORED, Canvases, ignore_padding, lay_canvas
 from .configuration import ElmerConfig
-from .criteria import Criterion, ExitClassifier, likelihood, similarity
+from .criteria import Criterion, ExitClassifier, ExitLessons, likelihood, similarity
 from .dag import NO_VERTEX
 from .decoding import NO_LAYER, pack_left
 from .emissions import EmissionHead
@@ -214,13 +214,19 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         if labels is not None and glancing and self.training:
             shown = self._glance(source, canvas, labels, glancing)
         objective = None if labels is None else self._objective(source, canvas, labels, label_smoothing, shown)
-        states, left_at = self._decode(source, canvas, objective, labels, shown)
+        soft = exit_layers is None and self.config.exit_mode == "soft"
+        learns = self.training and soft and objective is not None and self.exit_classifier is not None
+        lessons = ExitLessons(self.exit_classifier) if learns else None
+        states, left_at = self._decode(source, canvas, objective, labels, shown, lessons)
         output = ElmerOutput(exit_layers=left_at, encoder_last_hidden_state=source.states)
         if return_logits:
             output.logits = self._logits(states, source)
         if objective is not None:
-            objective.exit(states)
+            words = objective.exit(states, predicts=lessons is not None)
             output.loss = objective.loss()
+            if lessons is not None:
+                counted = objective.counted if isinstance(objective, LossHead) else canvas.own()
+                output.loss = output.loss + lessons.loss(words, counted)
             output.exit_losses = objective.means().detach()
             if exit_layers is not None or self.config.exit_mode == "hard":
                 output.exit_losses = objective.means_by_layer(left_at, self.config.decoder_layers)
@@ -294,6 +300,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         objective: "LossHead | AlignedLoss | None",
         labels: Tensor | None,
         shown: Glance | None = None,
+        lessons: ExitLessons | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Run the decoder over a canvas under one of the exit rules of `exits`.
 
@@ -309,11 +316,19 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             if exit_layers.min() < 0 or exit_layers.max() > last:
                 raise ValueError(f"exit_layers must lie between 0 and {last}, the decoder's last layer.")
             return decoder.layer_norm(leave_at(layers, hidden, exit_layers)), exit_layers
-        read = partial(self._predict, source=source) if objective is None else objective.predict
+        predict_words = partial(self._predict, source=source) if objective is None else objective.predict
+
+        def read(hidden: Tensor) -> Tensor:
+            states = decoder.layer_norm(hidden)
+            words = predict_words(states)
+            if lessons is not None:
+                lessons.note(states, words)
+            return words
+
         # Which token is a position's own is known without looking only where each writes its own.
         embed = partial(self._embed_prediction, labels=labels if self.config.alignment == "position" else None)
         head = CanvasHead(OffRamp(self.lm_head.weight, self._bias(), norm=decoder.layer_norm), source.pointer)
-        passage = self._leave(self.config, layers, hidden, head, lambda hidden: read(decoder.layer_norm(hidden)), embed)
+        passage = self._leave(self.config, layers, hidden, head, read, embed)
         return decoder.layer_norm(passage.finish(layers[-1])), passage.exit_layers
 
     def _leave(
