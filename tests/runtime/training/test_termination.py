@@ -15,7 +15,7 @@ from tests.conftest import options, tiny, write_toy
 from tests.runtime.test_experiment import same_weights
 from textbox_elmer import termination
 from textbox_elmer.cli import main
-from textbox_elmer.runtime import experiment
+from textbox_elmer.runtime import trained
 from textbox_elmer.runtime.training import HostTrainer
 from textbox_elmer.runtime.training.corpus_trainer import PretrainingTrainer
 from textbox_elmer.trials import trial
@@ -120,7 +120,7 @@ def test_a_test_loses_nothing(place: Path, monkeypatch: pytest.MonkeyPatch, caps
 def test_before_a_training_there_is_nothing_to_save(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    terminate_in(monkeypatch, experiment, "build_model")
+    terminate_in(monkeypatch, trained, "build_model")
     assert train("run") == 143
     assert last_line(capsys) == "Terminated: nothing is half-written, repeat the command."
     assert not (place / "saved").exists()
