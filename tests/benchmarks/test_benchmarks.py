@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import corpus_memory, corruption, pretraining_gain
+from benchmarks import corpus_memory, corpus_reading, corruption, pretraining_gain
 from benchmarks.corpus_memory import WRITERS, write_corpus
 from benchmarks.starting import start
 from tests.conftest import WORDS, write_toy
@@ -36,6 +36,14 @@ def test_memory_of_two_corpora(workplace: Path, capsys: pytest.CaptureFixture) -
     small, large = (float(peak.replace(",", "")) for peak in re.findall(r"peak ([\d,]+) MB", printed))
     assert 100 < small < 5000
     assert float(re.search(r"ratio ([\d.]+)", printed)[1]) == pytest.approx(large / small, abs=0.01)
+
+
+def test_ways_of_reading_a_corpus(workplace: Path, capsys: pytest.CaptureFixture) -> None:
+    assert run(corpus_reading, ["--size=0.3"]) == 0
+    cells = [re.split(r" *\| *", line.strip("| ")) for line in capsys.readouterr().out.splitlines()][2:]
+    rows = {row[0]: row[1:] for row in cells}
+    assert {name: row[-1] for name, row in rows.items()} == {"index": "100%", "stream": "0%", "arrow": "100%"}
+    assert float(rows["index"][3]) < 0.1 < 0.3 <= float(rows["arrow"][3]), "a copy is as large as the corpus"
 
 
 @pytest.mark.parametrize("kind", list(WRITERS))
@@ -79,6 +87,7 @@ def test_gain_of_pretraining(workplace: Path, capsys: pytest.CaptureFixture) -> 
     [
         (corruption, "--rows=a", "`python -m benchmarks.corruption` has no option --rows"),
         (corpus_memory, "--kind=pdf", "--kind is one of src, txt, jsonl, parquet, not 'pdf'"),
+        (corpus_reading, "--kind=pdf", "--kind is one of src, txt, jsonl, parquet, not 'pdf'"),
         (corpus_memory, "--small=none", "--small must be a number above 0, not 'none'"),
         (pretraining_gain, "--row=a", "has no option --row: did you mean --rows?"),
     ],
