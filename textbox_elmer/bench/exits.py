@@ -154,7 +154,8 @@ def verdict(criterion: str, rows: Sequence[dict[str, Any]]) -> str:
     best = max(quick, key=lambda row: row["rouge-2"])
     lost = last["rouge-2"] - best["rouge-2"]
     return (
-        f"- {criterion}: at most {SHARE} of the last exit's decoder time loses {lost:.2f} ROUGE-2, at "
+        f"- {criterion}: at most {SHARE} of the last exit's decoder time {'loses' if lost > 0 else 'gains'} "
+        f"{abs(lost):.2f} ROUGE-2, at "
         f"{best['threshold']:g} ({bar})"
     )
 
