@@ -109,6 +109,7 @@ def _server(app: FastAPI, limits: Limits) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
+            log_config=None,  # its own would close all handlers of the process, whoever made them
             log_level="warning",
             access_log=False,
             server_header=False,
