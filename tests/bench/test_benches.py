@@ -218,7 +218,7 @@ def test_memory_is_that_of_the_call() -> None:
     ("arguments", "message"),
     [
         ([], "`textbox-elmer bench` needs one of latency, training, generate, serve, approximations, exits: "),
-        (["speed"], "needs one of latency"),
+        (["haste"], "needs one of latency"),
         (["latncy"], "has no command 'latncy': did you mean latency?"),
         (["traning"], "has no command 'traning': did you mean training?"),
         (["training", "--shapes=xsum"], "`textbox-elmer bench training` has no option --shapes"),

@@ -215,8 +215,8 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             shown = self._glance(source, canvas, labels, glancing)
         objective = None if labels is None else self._objective(source, canvas, labels, label_smoothing, shown)
         soft = exit_layers is None and self.config.exit_mode == "soft"
-        learns = self.training and soft and objective is not None and self.exit_classifier is not None
-        lessons = ExitLessons(self.exit_classifier) if learns else None
+        learner = self.exit_classifier if self.training and soft and objective is not None else None
+        lessons = None if learner is None else ExitLessons(learner)
         states, left_at = self._decode(source, canvas, objective, labels, shown, lessons)
         output = ElmerOutput(exit_layers=left_at, encoder_last_hidden_state=source.states)
         if return_logits:
