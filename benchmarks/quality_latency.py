@@ -15,9 +15,9 @@ from benchmarks.starting import start
 from textbox_elmer.bench.options import Options
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import write_atomically
+from textbox_elmer.metrics import evaluate
 from textbox_elmer.reports.compare.side_by_side import Contestant, load_contestant, take_turns
 from textbox_elmer.runtime.data import Split, find_dataset, load_split
-from textbox_elmer.runtime.metrics import evaluate
 from textbox_elmer.runtime.trained import run_config
 from textbox_elmer.runtime.training.checkpoints import BEST, SAVED_CONFIG
 

@@ -10,8 +10,8 @@ import torch
 from datasets import Dataset
 from tqdm import tqdm
 
+from textbox_elmer.metrics import evaluate
 from textbox_elmer.runtime.data import Split
-from textbox_elmer.runtime.metrics import evaluate
 from textbox_elmer.runtime.models.generation import prepared
 from textbox_elmer.runtime.trained import TrainedModel
 from textbox_elmer.text.decoding import decode_texts

@@ -14,13 +14,13 @@ from tests.conftest import TINY, options
 from textbox_elmer.cli import main
 from textbox_elmer.errors import UserError
 from textbox_elmer.files import held
+from textbox_elmer.metrics import build_corpus, evaluate
+from textbox_elmer.metrics.registry import with_defaults
 from textbox_elmer.reports.compare import plot
 from textbox_elmer.reports.compare.plan import read_plan
 from textbox_elmer.reports.compare.side_by_side import write_side_by_side
 from textbox_elmer.reports.compare.significance import drawn_scores, p_value
 from textbox_elmer.runtime.config import parse_command_line, resolve_config
-from textbox_elmer.runtime.metrics import build_corpus, evaluate
-from textbox_elmer.runtime.metrics.registry import with_defaults
 from textbox_elmer.trials import trial
 
 KEYS = {"src_len", "tgt_len", "epochs", "train_batch_size", "learning_rate", "d_model", "vocab_size", "use_gpu"}

@@ -28,8 +28,8 @@ from transformers import (
 )
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.metrics import evaluate
-from textbox_elmer.runtime.metrics.corpus import word_tokenize
+from textbox_elmer.metrics import evaluate
+from textbox_elmer.metrics.corpus import word_tokenize
 from textbox_elmer.textbox_plugin import compat
 
 SENTINEL = object()

@@ -15,11 +15,11 @@ from tqdm import tqdm
 
 from textbox_elmer.bench.timing import hardware, seconds_of
 from textbox_elmer.files import write_atomically
+from textbox_elmer.metrics import evaluate
 from textbox_elmer.reports.compare.plot import check_matplotlib
 from textbox_elmer.runtime.data import find_dataset, load_split
 from textbox_elmer.runtime.find_trained import locate
 from textbox_elmer.runtime.hard_exit import fit
-from textbox_elmer.runtime.metrics import evaluate
 from textbox_elmer.runtime.trained import TrainedModel, load_trained
 from textbox_elmer.text.decoding import decode_texts
 

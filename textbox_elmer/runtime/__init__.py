@@ -7,10 +7,10 @@ from textbox_elmer.errors import UserError
 from textbox_elmer.lazy import lazily
 
 if TYPE_CHECKING:
-    from textbox_elmer.runtime.metrics import evaluate
+    from textbox_elmer.metrics import evaluate
 
 __all__ = ["UserError", "evaluate", "run_textbox"]
-__getattr__, __dir__ = lazily(__name__, {"evaluate": "textbox_elmer.runtime.metrics"})
+__getattr__, __dir__ = lazily(__name__, {"evaluate": "textbox_elmer.metrics"})
 
 
 def run_textbox(

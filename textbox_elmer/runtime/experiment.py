@@ -13,12 +13,12 @@ from transformers import TrainerCallback, set_seed
 from transformers.integrations import WandbCallback
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.metrics import check_metrics, metric_names
 from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
 from textbox_elmer.runtime.catalogue.models import find_model
 from textbox_elmer.runtime.config import Config, format_config
 from textbox_elmer.runtime.hard_exit import ExitWork, make_ready
 from textbox_elmer.runtime.job import Job, prepare_fine_tuning
-from textbox_elmer.runtime.metrics import check_metrics, metric_names
 from textbox_elmer.runtime.models.generation import canvas_positions
 from textbox_elmer.runtime.models.special_ids import check_languages
 from textbox_elmer.runtime.pretraining_run import check_pretraining, prepare_pretraining

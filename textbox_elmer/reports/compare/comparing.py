@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 
 from textbox_elmer.files import write_atomically
+from textbox_elmer.metrics import build_corpus
+from textbox_elmer.metrics.registry import with_defaults
 from textbox_elmer.reports.compare.document import markdown, show
 from textbox_elmer.reports.compare.plan import Plan
 from textbox_elmer.reports.compare.plot import check_matplotlib, draw
 from textbox_elmer.reports.compare.side_by_side import test_split, write_side_by_side
 from textbox_elmer.reports.compare.significance import drawn_scores, p_value
 from textbox_elmer.runtime.config.command_line import FILES
-from textbox_elmer.runtime.metrics import build_corpus
-from textbox_elmer.runtime.metrics.registry import with_defaults
 from textbox_elmer.runtime.runs.logs import log_to_console
 from textbox_elmer.runtime.runs.results import library_versions
 from textbox_elmer.terminal import say

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.metrics import check_metrics
 from textbox_elmer.runtime.catalogue.models import find_model
 from textbox_elmer.runtime.config import Config, resolve_config
 from textbox_elmer.runtime.config.command_line import FILES
-from textbox_elmer.runtime.metrics import check_metrics
 
 # What spends the budget: the same for all models, whatever a model's own properties say.
 BUDGET = ("epochs", "max_steps", "train_batch_size", "accumulation_steps", "quick_test")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from textbox_elmer.runtime.metrics import Corpus, score
+from textbox_elmer.metrics import Corpus, score
 
 SEED = 12345
 

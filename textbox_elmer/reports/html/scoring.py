@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from textbox_elmer.metrics import evaluate, metric_names
 from textbox_elmer.runtime.config import Config
-from textbox_elmer.runtime.metrics import evaluate, metric_names
 from textbox_elmer.runtime.training.selection import LOWER_IS_BETTER, validation_score
 
 # Metrics that a single text has, too. The others compare texts with each other, or start a program or load a model.

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.metrics import all_metric_names
 from textbox_elmer.reports.leaderboard.checks import (
     Fault,
     Located,
@@ -18,7 +19,6 @@ from textbox_elmer.reports.leaderboard.checks import (
 )
 from textbox_elmer.reports.leaderboard.rows import DECODING, Leaderboard, Row
 from textbox_elmer.runtime.config.properties import find_property_file, properties_folders
-from textbox_elmer.runtime.metrics import all_metric_names
 from textbox_elmer.suggest import nearest
 
 KIND = "leaderboard"

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.metrics import metric_names
 from textbox_elmer.runtime.config import Config
-from textbox_elmer.runtime.metrics import metric_names
 from textbox_elmer.suggest import nearest
 
 LOWER_IS_BETTER = frozenset({"ter"})

@@ -18,6 +18,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import EvalLoopOutput
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.metrics import evaluate
 from textbox_elmer.model.finite import NoNumbersError, are_numbers
 from textbox_elmer.model.glancing import glancing_ratio
 from textbox_elmer.model.losses import mean_loss, token_count, token_losses
@@ -25,7 +26,6 @@ from textbox_elmer.runtime.catalogue.model_spec import ModelSpec
 from textbox_elmer.runtime.config import Config
 from textbox_elmer.runtime.data.collators import prompts
 from textbox_elmer.runtime.data.tokenization import source_lengths
-from textbox_elmer.runtime.metrics import evaluate
 from textbox_elmer.runtime.models.generation import DivergedError, Generated, generate_ids, prepared, wait_for
 from textbox_elmer.runtime.runs.traces import make_traces
 from textbox_elmer.runtime.training import checkpoints

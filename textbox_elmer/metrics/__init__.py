@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from textbox_elmer.runtime.metrics.corpus import Corpus, build_corpus
-from textbox_elmer.runtime.metrics.registry import DEFAULTS, METRICS, TYPES, selected, with_defaults
+from textbox_elmer.metrics.corpus import Corpus, build_corpus
+from textbox_elmer.metrics.registry import DEFAULTS, METRICS, TYPES, selected, with_defaults
 
 __all__ = ["Corpus", "all_metric_names", "build_corpus", "check_metrics", "evaluate", "metric_names", "score"]
 

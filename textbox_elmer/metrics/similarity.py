@@ -10,8 +10,8 @@ from typing import Any
 import nltk
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.metrics.bleu import caption_format
-from textbox_elmer.runtime.metrics.corpus import Corpus, Text
+from textbox_elmer.metrics.bleu import caption_format
+from textbox_elmer.metrics.corpus import Corpus, Text
 from textbox_elmer.text.rouge_guard import NO_TEXT
 
 CHRF_TYPES = ("m-popovic", "sacrebleu")

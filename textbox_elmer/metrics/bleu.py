@@ -6,7 +6,7 @@ from itertools import zip_longest
 from typing import Any
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.metrics.corpus import Corpus
+from textbox_elmer.metrics.corpus import Corpus
 
 BLEU_TYPES = ("nltk", "sacrebleu", "pycocoevalcap")
 PYCOCO_MAX_NGRAMS = 4

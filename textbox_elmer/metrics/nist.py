@@ -7,7 +7,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from textbox_elmer.runtime.metrics.corpus import Corpus, ngram_counts, pooled
+from textbox_elmer.metrics.corpus import Corpus, ngram_counts, pooled
 
 ORDERS = range(1, 6)
 

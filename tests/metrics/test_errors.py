@@ -3,8 +3,8 @@
 import pytest
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.metrics import check_metrics, metric_names
 from textbox_elmer.runtime import evaluate
-from textbox_elmer.runtime.metrics import check_metrics, metric_names
 
 WRONG_SETTINGS = [
     ({"metrics": ["rogue"]}, "no metric 'rogue': did you mean 'rouge'"),

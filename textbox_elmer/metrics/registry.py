@@ -6,13 +6,13 @@ from functools import partial
 from typing import Any
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.metrics.answers import qa
-from textbox_elmer.runtime.metrics.bleu import BLEU_TYPES, bleu, bleu_names, validate_bleu
-from textbox_elmer.runtime.metrics.corpus import Corpus
-from textbox_elmer.runtime.metrics.diversity import distinct, self_bleu, unique
-from textbox_elmer.runtime.metrics.nist import nist
-from textbox_elmer.runtime.metrics.rouge import ROUGE_TYPES, rouge, rouge_names, validate_rouge
-from textbox_elmer.runtime.metrics.similarity import (
+from textbox_elmer.metrics.answers import qa
+from textbox_elmer.metrics.bleu import BLEU_TYPES, bleu, bleu_names, validate_bleu
+from textbox_elmer.metrics.corpus import Corpus
+from textbox_elmer.metrics.diversity import distinct, self_bleu, unique
+from textbox_elmer.metrics.nist import nist
+from textbox_elmer.metrics.rouge import ROUGE_TYPES, rouge, rouge_names, validate_rouge
+from textbox_elmer.metrics.similarity import (
     CHRF_TYPES,
     METEOR_TYPES,
     bert_score,

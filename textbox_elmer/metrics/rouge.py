@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from textbox_elmer.errors import UserError
-from textbox_elmer.runtime.metrics.bleu import caption_format
-from textbox_elmer.runtime.metrics.corpus import Corpus, Text, combine_references
+from textbox_elmer.metrics.bleu import caption_format
+from textbox_elmer.metrics.corpus import Corpus, Text, combine_references
 from textbox_elmer.text.rouge_guard import guarded_scores
 from textbox_elmer.text.sentences import sentence_tokenize
 

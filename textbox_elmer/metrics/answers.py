@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from textbox_elmer.runtime.metrics.corpus import Corpus, combine_references
+from textbox_elmer.metrics.corpus import Corpus, combine_references
 
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)

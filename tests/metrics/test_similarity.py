@@ -11,8 +11,8 @@ import torch
 from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
 from textbox_elmer.errors import UserError
+from textbox_elmer.metrics import check_metrics
 from textbox_elmer.runtime import evaluate
-from textbox_elmer.runtime.metrics import check_metrics
 
 JAVA_METEOR = {"metrics": ["meteor"], "meteor_type": "pycocoevalcap"}
 # Answers METEOR's two questions: a text's statistics (here its words), then all texts' scores and the corpus's.
@@ -110,6 +110,6 @@ def test_bert_score_without_its_model(bert_score: SimpleNamespace) -> None:
 
 
 def test_bert_score_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("textbox_elmer.runtime.metrics.similarity.find_spec", lambda name: None)
+    monkeypatch.setattr("textbox_elmer.metrics.similarity.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'textbox-elmer\[bert-score\]'"):
         check_metrics({"metrics": ["bert_score"]})

@@ -8,8 +8,8 @@ from nltk.tokenize.punkt import PunktParameters, save_punkt_params
 from punkt import load_model
 from rouge_score.rouge_scorer import RougeScorer
 
+from textbox_elmer.metrics.corpus import word_tokenize
 from textbox_elmer.runtime import evaluate
-from textbox_elmer.runtime.metrics.corpus import word_tokenize
 from textbox_elmer.text.sentences import sentence_tokenize
 
 TEXTS = [

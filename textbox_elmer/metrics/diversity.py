@@ -5,8 +5,8 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from textbox_elmer.runtime.metrics.bleu import uniform_weights
-from textbox_elmer.runtime.metrics.corpus import Corpus, ngram_counts, pooled
+from textbox_elmer.metrics.bleu import uniform_weights
+from textbox_elmer.metrics.corpus import Corpus, ngram_counts, pooled
 
 TINY, SMALL = 1e-12, 1e-5  # keep TextBox's ratios defined for texts without n-grams
 SMOOTHED_COUNT = 0.1  # nltk's smoothing method 1: an n-gram order without matches counts as a tenth of one
