@@ -20,8 +20,6 @@ class CopyingBart(BartForConditionalGeneration):
     with beams, write with both.
     """
 
-    config: Any  # BartConfig, whose hints allow None for sizes and ids
-
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self.pointer = Pointer(config)

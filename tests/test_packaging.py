@@ -36,11 +36,11 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]
 def shipped() -> set[str]:
     """The files that the package needs, as the wheel names them."""
     package = REPOSITORY / "textbox_elmer"
-    code, templates = package.rglob("*.py"), list(package.glob("**/templates/*"))
+    code, pages = package.rglob("*.py"), [*package.glob("**/templates/*"), *package.glob("**/page/*.[!p]*")]
     settings = [path.relative_to(REPOSITORY) for path in (REPOSITORY / "properties").rglob("*.yaml")]
-    assert templates
+    assert {path.suffix for path in pages} >= {".html", ".js", ".css"}
     assert settings
-    own = {path.relative_to(REPOSITORY).as_posix() for path in (*code, *templates)}
+    own = {path.relative_to(REPOSITORY).as_posix() for path in (*code, *pages)}
     return own | {f"textbox_elmer/{path.as_posix()}" for path in settings}
 
 
