@@ -23,6 +23,15 @@ SIZES = {
 }
 for side in ("encoder", "decoder"):
     SIZES |= {f"{side}_attention_heads": 2, f"{side}_ffn_dim": 24}
+GRAPH: dict[str, object] = {"alignment": "dag", "canvas_scale": 2, "canvas_input": "source"}
+# What canvases are made and read by, one of each.
+MODELS: dict[str, dict[str, object]] = {
+    "position": {},
+    "position, copying": {"copy_source": True},
+    "ctc": {"alignment": "ctc", "canvas_scale": 2},
+    "dag": GRAPH,
+    "dag, copying, pre-norm": {**GRAPH, "copy_source": True, "normalize_before": True},
+}
 
 
 def small_model(seed: int = 0, bias: float = 0.5, **changes: object) -> ElmerForConditionalGeneration:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor
 
 # Of a weight. Those of trained models lie some nine orders of magnitude below.
@@ -19,8 +20,13 @@ def are_numbers(weights: Iterable[Tensor]) -> bool:
     return all(bool((high < LARGEST) & (low > -LARGEST)) for low, high in extremes)
 
 
+def may_ask(states: Tensor) -> bool:
+    """Tell whether asking for a value costs nothing; elsewhere the host would wait, or code branch."""
+    return states.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
 def check_numbers(states: Tensor) -> Tensor:
     """Return states as they are; raise a NoNumbersError if they are none, unless the host would wait for a device."""
-    if states.device.type == "cpu" and not states.isfinite().all():
+    if may_ask(states) and not states.isfinite().all():
         raise NoNumbersError("The model's states are no numbers: its weights are none, or too large.")
     return states

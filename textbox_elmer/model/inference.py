@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .exits import Inside, Passage
+from .finite import may_ask
 from .layers import CanvasLayer
 from .off_ramp import OffRamp
 
@@ -41,7 +42,7 @@ def predict(passage: Passage, last: CanvasLayer, off_ramp: OffRamp, eos_token_id
     """Compute the last layer from the left until every row has ended; what lies beyond would be cut off."""
     length = passage.states.shape[1]
     begin, end = 0, length
-    if _on_cpu(passage.states):
+    if may_ask(passage.states):
         seen = passage.predicted
         end = min(MARGIN + int(lengths(seen[-1], eos_token_id).max()) if seen else FIRST_POSITIONS, length)
     tokens, probabilities = [], []
@@ -109,7 +110,7 @@ class TextEnds:
 
     def __call__(self, hidden: Tensor, inside: Tensor) -> bool:
         """Tell it of `[batch, canvas, width]` states, given which positions `[batch, canvas]` are inside."""
-        if not _on_cpu(hidden):
+        if not may_ask(hidden):
             return False
         if self.looked_at is None or self.ends is None:
             self.looked_at, self.ends = torch.zeros_like(inside), torch.zeros_like(inside)
@@ -130,8 +131,3 @@ def lengths(tokens: Tensor, eos_token_id: int) -> Tensor:
     """Return each row's number of tokens up to and with its first end of text, or all that there are, `[batch]`."""
     ends = tokens == eos_token_id
     return torch.where(ends.any(-1), ends.int().argmax(-1) + 1, tokens.shape[1])
-
-
-def _on_cpu(states: Tensor) -> bool:
-    """Tell whether asking for a value costs nothing; elsewhere the host would wait for the device."""
-    return states.device.type == "cpu"

@@ -149,16 +149,18 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         states = self.model.encoder(input_ids, attention_mask).last_hidden_state
         pointer = None
         if self.pointer is not None:
-            # Not isin(), which exporters do not know.
-            special = (input_ids[..., None] == input_ids.new_tensor(self._special_ids())).any(-1)
-            words = (attention_mask != 0) & ~special
+            words = (attention_mask != 0) & ~self._are_special(input_ids)
             pointer = self.pointer.over_source(input_ids, states, words)
         return Source(states, mask, attention_mask, pointer)
 
-    def _special_ids(self) -> list[int]:
-        """Return the ids that are no words: they stand at a graph's ends alone, and nobody copies them."""
+    def _are_special(self, ids: Tensor) -> Tensor:
+        """Return which ids are no words: they stand at a graph's ends alone, and nobody copies them.
+
+        Not by isin(), which exporters do not know, nor with a list of ids, which a device would be waited for to get.
+        """
         config = self.config
-        return [config.bos_token_id, config.eos_token_id, config.pad_token_id, config.mask_token_id]
+        special = (config.bos_token_id, config.eos_token_id, config.pad_token_id, config.mask_token_id)
+        return torch.stack([ids == each for each in special]).any(0)
 
     def forward(
         self,
@@ -252,8 +254,8 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         """Return the head's bias, `[1, vocabulary]`: a graph's vertices write words alone."""
         if self.links is None:
             return self.final_logits_bias
-        ids = torch.tensor(self._special_ids(), device=self.final_logits_bias.device)
-        return self.final_logits_bias.index_fill(-1, ids, EXCLUDED)
+        ids = torch.arange(self.final_logits_bias.shape[-1], device=self.final_logits_bias.device)
+        return self.final_logits_bias.masked_fill(self._are_special(ids), EXCLUDED)
 
     def _logits(self, states: Tensor, source: Source) -> Tensor:
         logits = self.lm_head(states) + self._bias()

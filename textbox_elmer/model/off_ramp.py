@@ -12,6 +12,8 @@ from .screening import Screen
 # Logits that are held at a time: 32 MB in float32, which stay in a CPU's cache between the matrix product and its use.
 LOGITS_AT_A_TIME = 2**23
 MOST_WORDS, FEWEST_WORDS = 16384, 1024
+# On another device, where nothing is gained by pieces but memory, and each is one more launch.
+LOGITS_ON_A_DEVICE = 2**27
 # The bias of a word that is out of the question: finite, so that nothing becomes NaN, and a float16.
 EXCLUDED = -1e4
 
@@ -123,7 +125,9 @@ class OffRamp:
 
     def _chunks(self, states: Tensor, bias: Tensor | None) -> Iterator[tuple[int, Tensor]]:
         vocabulary = self.weight.shape[0]
-        words = min(max(LOGITS_AT_A_TIME // max(len(states), 1), FEWEST_WORDS), MOST_WORDS)
+        on_cpu = states.device.type == "cpu"
+        words = max((LOGITS_AT_A_TIME if on_cpu else LOGITS_ON_A_DEVICE) // max(len(states), 1), FEWEST_WORDS)
+        words = min(words, MOST_WORDS if on_cpu else vocabulary)
         for start in range(0, vocabulary, words):
             part = slice(start, start + words)
             yield start, F.linear(states, self.weight[part], None if bias is None else bias[part])

@@ -125,9 +125,10 @@ class Look(NamedTuple):
 
 
 def screen_pays(weight: Tensor) -> bool:
-    """Tell whether this weight's device multiplies bfloat16 natively, several times faster than float32."""
-    if weight.dtype not in (torch.float32, torch.bfloat16):
+    """Tell whether this weight's processor multiplies bfloat16 natively, several times faster than float32.
+
+    Not on another device, which the host would have to wait for to learn how many candidates there are.
+    """
+    if weight.dtype not in (torch.float32, torch.bfloat16) or weight.device.type != "cpu":
         return False
-    if weight.device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return weight.device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

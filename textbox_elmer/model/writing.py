@@ -155,7 +155,6 @@ def _all_positions(canvas: Canvas, kept: Tensor) -> Writing:
 
 def _along(canvas: Canvas, path: Tensor, eos_token_id: int, collapse_repeats: bool) -> Writing:
     """Gather what lies on a path `[batch, n]`, -1 behind its end, which is the canvas's last vertex."""
-    path = path[:, : int((path >= 0).sum(-1).max())]
     at, last = path.clamp(min=0), canvas.words.tokens.shape[1] - 1
     ends = path == last
     tokens, log_probs, copied, exit_layers, settled = (
