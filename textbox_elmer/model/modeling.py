@@ -14,6 +14,7 @@ from transformers import initialization as init
 from .aligned_loss import AlignedLoss
 from .alignment import ALIGNMENTS
 from .canvas import IGNORED, Canvases, ignore_padding, lay_canvas
+from .compiled import CompiledWriting
 from .configuration import ElmerConfig
 from .criteria import Criterion, ExitClassifier, ExitLessons, likelihood, similarity
 from .dag import NO_VERTEX
@@ -389,7 +390,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             prediction = torch.where(mixed, gold, prediction)
         return self.model.shared(prediction)
 
-    def prepare_for_inference(self) -> AbstractContextManager:
+    def prepare_for_inference(self, compiled: bool = False) -> AbstractContextManager:
         """Make `generate` faster until the weights change; it writes the same texts without.
 
         Linear layers get weights packed for oneDNN, and off-ramps a bfloat16 screen of the vocabulary, each where the
@@ -399,11 +400,20 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             with model.prepare_for_inference():
                 for batch in batches:
                     model.generate(**batch)
+
+        Args:
+            compiled: have `torch.compile` make code of the whole way to a canvas instead, on a CUDA device with CUDA
+                graphs (see `CompiledWriting`): the first batch of each shape takes a minute or so. Prepare the model
+                where it will write.
         """
         self.eval()
-        if self._preparation is not None and self._preparation.holds:
+        before = self._preparation
+        if before is not None and before.holds and not (compiled and before.compiled is None):
             return nullcontext()  # whoever prepared the model goes on with it
-        self._preparation = Preparation(self, self.lm_head)
+        if before is not None:
+            before.end()
+        writing = CompiledWriting(self._write, self.config, self.device) if compiled else None
+        self._preparation = Preparation(self, self.lm_head, writing)
         return self._preparation
 
     def train(self, mode: bool = True) -> "ElmerForConditionalGeneration":
@@ -464,7 +474,8 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         self.eval()
         try:
             with nullcontext() if self._preparation is None else self._preparation.applied():
-                writing = self._write(sources, attention_mask, chosen, collapse_repeats)
+                compiled = None if self._preparation is None else self._preparation.compiled
+                writing = (compiled or self._write)(sources, attention_mask, chosen, collapse_repeats)
         finally:
             self.train(was_training)
         kept = writing.kept & (writing.kept.cumsum(-1) <= chosen.max_length)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .compiled import CompiledWriting
 from .packing import Linear, pack, suits
 from .screening import Screen, screen_pays
 
@@ -54,16 +55,20 @@ class _Held:
 class Preparation:
     """Packed weights of a model's `Linear`s and a screen of its vocabulary, where they pay; use it as a context.
 
+    Or else compiled code, which needs neither, and which no change of a weight makes untrue.
+
     They take memory beside the weights and are true only of these weights. The first change that is noticed ends it
     for good: a weight written to, replaced or moved, `.data` of one taken, `end()`, or the context's end. The model
     then writes as one that was never prepared. Not noticed is writing through another tensor over the same memory that
     was taken before (`weight.data`, an array of numpy).
     """
 
-    def __init__(self, model: nn.Module, head: nn.Linear) -> None:
+    def __init__(self, model: nn.Module, head: nn.Linear, compiled: CompiledWriting | None = None) -> None:
         layers: list[Linear] = []
         weight = head.weight
-        watched = not weight.is_inference()  # weights made in inference mode count no versions
+        self.compiled = compiled
+        # Weights made in inference mode count no versions.
+        watched = compiled is None and not weight.is_inference()
         if watched:
             layers = [layer for layer in model.modules() if isinstance(layer, Linear) and suits(layer.weight)]
         self._packs = [(layer, pack(layer)) for layer in layers]
@@ -85,7 +90,7 @@ class Preparation:
         """Whether it is still in use: False once it has ended."""
         if self._held and not all(held.is_unchanged() for held in self._held):
             self.end()
-        return bool(self._held)
+        return bool(self._held) or self.compiled is not None
 
     @property
     def screen(self) -> Screen | None:
@@ -108,4 +113,4 @@ class Preparation:
         """Let go of it all. Ending twice is no fault."""
         for held in self._held:
             held.weight.__class__ = nn.Parameter
-        self._packs, self._screen, self._held = [], None, []
+        self._packs, self._screen, self._held, self.compiled = [], None, [], None
