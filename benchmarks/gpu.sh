@@ -22,7 +22,7 @@ else
     training=(--batch_size=64)
     quality=(--layers=6 --d_model=512 --steps=600 --batch_size=128 --learning_rate=1e-3)
 fi
-rows=bart,static,last,soft,hard,dag
+rows=bart,static,last,soft,hard,dag,compiled
 if "$python" -c "import ctranslate2; assert $found" 2> /dev/null; then rows+=,ctranslate2; fi
 failed=0
 
@@ -44,11 +44,11 @@ mkdir -p "$out"
 for name; do
     case $name in
         latency)
-            table "$name" 540 textbox_elmer bench latency --device=$device --shapes=xsum --batch_sizes=$batches \
+            table "$name" 600 textbox_elmer bench latency --device=$device --shapes=xsum --batch_sizes=$batches \
                 --precisions=$precision --rows=$rows "${sizes[@]}" --out="$out/$name.json"
             ;;
         training)
-            table "$name" 240 benchmarks.training_speed --device=$device "${sizes[@]}" "${training[@]}" \
+            table "$name" 180 benchmarks.training_speed --device=$device "${sizes[@]}" "${training[@]}" \
                 --out="$out/$name.json"
             ;;
         quality-position | quality-dag)

@@ -12,7 +12,7 @@ from textbox_elmer.bench.exits import THRESHOLDS as CURVE
 from textbox_elmer.bench.memory import peak_megabytes
 from textbox_elmer.bench.planted_weights import THRESHOLDS, plant, plant_decisions, plant_path
 from textbox_elmer.cli import main
-from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration
+from textbox_elmer.model import ElmerConfig, ElmerForConditionalGeneration, compiled
 
 SMALL = ["--layers=2", "--d_model=128", "--vocab_size=300", "--rounds=2", "--out=latency.json"]
 
@@ -69,6 +69,19 @@ def test_bart_is_the_fastest_of_its_caches(workplace: Path, capsys: pytest.Captu
     assert (
         f"- BART 5 beams float32 / ELMER soft float32: {beams / seconds['ELMER soft']:.2f}" in capsys.readouterr().out
     )
+
+
+def test_compiled_rows(workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    """They write the planted texts, as the bench makes sure of, and ELMER counts by its faster way as BART does."""
+    monkeypatch.setattr(compiled, "BACKEND", "eager")
+    arguments = ["--rows=bart,soft,dag,compiled", "--shapes=pc", "--precisions=float32", "--batch_sizes=1"]
+    assert main(["bench", "latency", *SMALL, *arguments]) == 0
+    (table,) = json.loads((workplace / "latency.json").read_text())["tables"]
+    seconds = {row["name"]: row["seconds"] for row in table["rows"]}
+    printed = capsys.readouterr().out
+    for name in ("ELMER soft", "ELMER dag lookahead"):
+        fastest = min(seconds[name], seconds[f"{name}, compiled"])
+        assert f"- BART 5 beams float32 / {name} float32: {seconds['BART 5 beams'] / fastest:.2f}" in printed
 
 
 def test_training(workplace: Path, capsys: pytest.CaptureFixture) -> None:

@@ -34,7 +34,7 @@ BENCHES: Mapping[str, Bench] = {
             "shapes": ("xsum,squadqg,pc,cnndm", "which lengths of sources and texts"),
             "rows": (
                 "bart,ctranslate2,plain,last,soft,hard,dag,onnx",
-                "ways of writing; static: BART with that cache",
+                "ways of writing; static: BART with that cache; compiled: soft and dag by torch.compile",
             ),
             "precisions": ("float32,bfloat16", "float32, bfloat16, float16"),
             "batch_sizes": ("1,best", "texts written at once; best: what soft exit is fastest with"),

@@ -35,9 +35,10 @@ from textbox_elmer.model.canvas import lay_canvas
 # Source tokens, canvas, output tokens.
 SHAPES = {"xsum": (400, 64, 28), "squadqg": (170, 64, 14), "pc": (150, 64, 14), "cnndm": (800, 128, 66)}
 # "static": "bart" once more with a static cache, whose steps transformers compiles on a GPU;
+# "compiled": soft exit and dag's lookahead once more, by code that torch.compile makes;
 # "plain": last and soft exit as they are written down, all logits and no packed weights; "dag": along paths of a graph;
 # "onnx": last and soft exit once more, exported, on a CPU.
-ROWS = ("bart", "static", "ctranslate2", "plain", "last", "soft", "hard", "dag", "onnx")
+ROWS = ("bart", "static", "ctranslate2", "plain", "last", "soft", "hard", "dag", "compiled", "onnx")
 COMPILED = ", compiled"
 CACHES: dict[str, dict[str, Any]] = {
     "": {},
@@ -149,13 +150,21 @@ class Models:
                     calls[f"ELMER {mode}, plain", precision] = partial(write_plainly, elmer, ids, self.canvas, mode)
                 whole = partial(elmer.generate, ids, max_length=self.canvas, exit_mode=mode)
                 calls[f"ELMER {mode}", precision] = partial(self._checked, whole)
+                if mode == "soft" and "compiled" in rows:
+                    twin = copy.deepcopy(elmer)
+                    twin.prepare_for_inference(compiled=True)
+                    whole = partial(twin.generate, ids, max_length=self.canvas, exit_mode=mode)
+                    calls[f"ELMER soft{COMPILED}", precision] = partial(self._checked, whole)
             if "hard" in rows:
                 hard = partial(elmer.generate, ids, max_length=self.canvas, exit_mode="hard")
                 calls["ELMER hard", precision] = partial(self._checked, hard)
                 calls |= self._hard(ids, precision)
             if "dag" in rows:
                 self.graph = self.graph or GraphRows(self.sizes, self.output, BEAMS, self.device)
-                for name, call in self.graph.calls(ids, precision).items():
+                by_name = self.graph.calls(ids, precision)
+                if "compiled" in rows:
+                    by_name[f"ELMER dag lookahead{COMPILED}"] = self.graph.compiled_lookahead(ids, precision)
+                for name, call in by_name.items():
                     calls[name, precision] = partial(self._checked, call)
         if "onnx" in rows and self.device.type == "cpu":
             calls |= self._exported(rows, ids)
@@ -277,7 +286,8 @@ def measure(
 def compare(measured: Sequence[dict[str, Any]], batch: int) -> list[dict[str, Any]]:
     """Add to each row its ms per example and how it stands to BART with beams and to the floor at its precision.
 
-    BART is the fastest of its caches. A precision that a peer was not measured at (int8) is compared with float32.
+    BART is the fastest of its caches, compiled or not. A precision that a peer was not measured at (int8) is compared
+    with float32.
     """
     seconds = fastest(measured)
 
@@ -299,7 +309,7 @@ def compare(measured: Sequence[dict[str, Any]], batch: int) -> list[dict[str, An
 
 
 def fastest(rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str], float]:
-    """Return the seconds of each row by its name and precision; of BART's caches, under its name alone, the least."""
+    """Return the seconds of each row by its name and precision; compiled or not, and of BART's caches, the least."""
     seconds: dict[tuple[str, str], float] = {}
     for row in rows:
         name = row["name"]

@@ -37,10 +37,7 @@ class GraphRows:
 
     def calls(self, ids: Tensor, precision: str) -> dict[str, Callable[[], Tensor]]:
         """Return what each row runs for sources `[batch, source_length]`, by name."""
-        elmer = copy.deepcopy(self.elmer).to(getattr(torch, precision))
-        elmer.prepare_for_inference()
-        # Words of random weights may repeat, which is no reason to write fewer of them.
-        write = partial(elmer.generate, ids, max_length=self.output, exit_mode="last", collapse_repeats=False)
+        write = self._write(ids, precision, compiled=False)
         return {
             "ELMER dag greedy": partial(write, decoding="greedy"),
             "ELMER dag lookahead": partial(write, decoding="lookahead"),
@@ -48,3 +45,13 @@ class GraphRows:
             "ELMER dag viterbi": partial(write, decoding="viterbi"),
             f"ELMER dag {self.beams} beams": partial(write, decoding="beam", num_beams=self.beams),
         }
+
+    def compiled_lookahead(self, ids: Tensor, precision: str) -> Callable[[], Tensor]:
+        """Return what lookahead runs for sources `[batch, source_length]` where torch.compile made code of it."""
+        return partial(self._write(ids, precision, compiled=True), decoding="lookahead")
+
+    def _write(self, ids: Tensor, precision: str, compiled: bool) -> Callable[..., Tensor]:
+        elmer = copy.deepcopy(self.elmer).to(getattr(torch, precision))
+        elmer.prepare_for_inference(compiled)
+        # Words of random weights may repeat, which is no reason to write fewer of them.
+        return partial(elmer.generate, ids, max_length=self.output, exit_mode="last", collapse_repeats=False)
