@@ -51,7 +51,7 @@ setup(
         "bench": ["ctranslate2>=4.6,<5"],
         "bert-score": ["bert-score>=0.3.13,<0.4"],
         "export": ["onnx>=1.17,<2", "onnxruntime>=1.20,<2", "onnxscript>=0.5,<1"],
-        "ray": ["ray[data]>=2.60,<3"],
+        "ray": ["aiohttp>=3.10,<4", "ray[data]>=2.60,<3"],
         "reports": ["matplotlib>=3.9,<4"],
         "search": ["optuna>=4,<6"],
         "serve": ["fastapi>=0.115,<1", "prometheus_client>=0.21,<1", "uvicorn>=0.30,<1"],

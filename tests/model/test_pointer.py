@@ -2,7 +2,7 @@
 
 import hypothesis.strategies as st
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -40,10 +40,12 @@ def dense(over: SourcePointer, states: Tensor, weight: Tensor, bias: Tensor) -> 
         if not len(keys):
             continue
         attention = (over.pointer.q_proj(states[row]) @ keys.T / WIDTH**0.5).softmax(-1)
-        gate = over.pointer.gate(states[row]).sigmoid()
+        gate = over.pointer.gate(states[row])
         shares = torch.stack([attention[:, words == word].sum(-1) for word in range(WORDS)], -1)
         rows = torch.arange(len(states))[:, None, None] == row
-        written, copied = torch.where(rows, gate * written, written), torch.where(rows, (1 - gate) * shares, copied)
+        written = torch.where(rows, gate.sigmoid() * written, written)
+        # 1 - gate.sigmoid() would round small shares.
+        copied = torch.where(rows, (-gate).sigmoid() * shares, copied)
     return written, copied
 
 
@@ -75,6 +77,7 @@ def test_mixed_log_probs_are_the_dense_mixtures_and_add_up_to_1(seed: int) -> No
 
 
 @settings(deadline=None, max_examples=25)
+@example(seed=56525, blank=None)
 @given(seed=st.integers(0, 2**32), blank=st.sampled_from([None, 4]))
 def test_emissions_are_the_dense_mixtures(seed: int, blank: int | None) -> None:
     over, states, weight, bias = drawn(seed)

@@ -39,8 +39,7 @@
     return answer;
   };
   const known = () => [...at("models").querySelectorAll("input")];
-  const findModels = async () => {
-    if (known().length) return;
+  const listModels = async () => {
     const { data } = await ask("v1/models");
     data.forEach(({ id }, place) => {
       const box = element("input", { type: "checkbox", value: id, checked: place < SIDE_BY_SIDE });
@@ -48,6 +47,12 @@
     });
     at("models").hidden = data.length < 2;
   };
+  // Once, also when a text is sent before they are here; anew after a fault, such as a key that was missing.
+  let models = null;
+  const findModels = () => (models ??= listModels().catch((error) => {
+    models = null;
+    throw error;
+  }));
 
   // A text, word by word
   const late = (layer, layers) => (layers > 1 ? layer / (layers - 1) : 1);
