@@ -22,12 +22,15 @@ def load_training_file(path: Path) -> Any:
             f"The training cannot be resumed, for {str(path)!r} is missing, without which it would not go on as it "
             f"was: give another checkpoint, or {WEIGHTS_ALONE}."
         )
+    allowed = torch.serialization.get_safe_globals()
     try:
         with safe_globals():
             return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     # zip, pickle and torch each raise their own kinds; torch's words advise to load it whatever it may do.
     except Exception as error:
         raise damaged(path, "cut off, or no file of plain values and tensors") from error
+    finally:
+        torch.serialization.add_safe_globals(allowed)  # the block's end forgets its own, even if others allowed them
 
 
 def damaged(path: Path, reason: str) -> UserError:
