@@ -312,6 +312,12 @@ MISTAKES: list[tuple[str, Callable[[Path], None], list[str], str]] = [
     ("unknown task", nothing, ["--pretrain_task=mlm"], "pretrain_task must be one of disabled, lplm, denoising, not"),
     ("LPLM for BART", nothing, [LPLM, "--model=BART"], "permutes exit layers, and BART has none"),
     ("pre-training a test", nothing, [LPLM, "--do_train=False"], "pre-training has no test, and do_train is False"),
+    (
+        "a target of agreement in pre-training",
+        nothing,
+        [LPLM, "--exit_mode=hard", "--exit_target=0.9"],
+        "pre-training writes none",
+    ),
     ("empty corpus", write(f"{TRAIN}.src", b"\n\n"), [LPLM], "The corpus 'dataset/toy/train.src' is empty"),
     ("empty folder", corpus_of(), [LPLM], "'dataset/toy' holds no corpus: put texts into train.src"),
     ("digits alone", write(f"{TRAIN}.src", b"1 2\n3 4\n"), [LPLM], "'dataset/toy/train.src' is empty"),

@@ -52,6 +52,8 @@ def check_pretraining(config: Config, spec: ModelSpec) -> None:
         )
     if not config["do_train"]:
         raise UserError("Nothing to do: pre-training has no test, and do_train is False.")
+    if config["exit_target"] is not None:
+        raise UserError("exit_target compares texts of a validation split, and pre-training writes none: leave it out.")
 
 
 def prepare_pretraining(config: Config, spec: ModelSpec, processes: Processes) -> Job:
