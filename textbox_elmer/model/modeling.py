@@ -393,7 +393,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
     def prepare_for_inference(self, compiled: bool = False) -> AbstractContextManager:
         """Make `generate` faster until the weights change; it writes the same texts without.
 
-        Linear layers get weights packed for oneDNN, and off-ramps a bfloat16 screen of the vocabulary, each where the
+        Linear layers get weights packed for oneDNN, and off-ramps an int8 screen of the vocabulary, each where the
         machine gains by it, beside the weights that stay. A change of a weight, `train()`, moving the model or loading
         into it ends that, and so does the end of the block that this is used for as a context.
 

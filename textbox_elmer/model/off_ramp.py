@@ -52,14 +52,16 @@ class OffRamp:
         norm: Callable[[Tensor], Tensor] = nn.Identity(),  # noqa: B008 - it has no state
     ) -> None:
         self.weight, self.bias, self.screen, self.norm = weight, bias.squeeze(0), screen, norm
-        # A screen knows nothing of biases.
-        self.biased = screen is not None and bool(bias.any())
+        # All that a screen knows of biases is which words are out of the question.
+        self.excluded = self.bias.new_empty(0, dtype=torch.long) if screen is None else self.bias.nonzero()[:, 0]
+        self.biased = bool((self.bias[self.excluded] > EXCLUDED).any())
 
     def best(self, states: Tensor, with_bias: bool = True) -> Tensor:
         """Return the likeliest token of each state `[..., width]`, `[...]`."""
         flat = self.norm(states).flatten(0, -2)
         if (screen := self._screen(flat, with_bias)) is not None:
-            return screen.best(flat).unflatten(0, states.shape[:-1])
+            excluded = self.excluded if with_bias else self.excluded[:0]
+            return screen.best(flat, excluded).unflatten(0, states.shape[:-1])
         best: Tensor | None = None
         for start, logits in self._chunks(flat, self.bias if with_bias else None):
             values, found = logits.max(-1)
@@ -101,9 +103,9 @@ class OffRamp:
         """Return which predictions of `[n, width]` states have an entropy below this one (nats), `[n]`."""
         states = self.norm(states)
         screen = self._screen(states, with_bias=True)
-        if screen is None:
+        if screen is None or screen.entropies is None or len(self.excluded):
             return self._read(states).entropies < entropy
-        sure, unsure = screen.judge(states, entropy)
+        sure, unsure = screen.entropies.judge(states, entropy)
         open_ = ~(sure | unsure)
         if open_.any():
             sure[open_] = self._read(states[open_]).entropies < entropy

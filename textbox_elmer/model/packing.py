@@ -1,7 +1,8 @@
 """Linear layers at inference on a CPU, multiplied by oneDNN with weights laid out for it once.
 
 PyTorch multiplies float32 matrices by MKL, which on processors that are not Intel's runs at half the speed or less of
-oneDNN's kernels. The products are float32 as well; the weights are held a second time, by a `Preparation`.
+oneDNN's kernels; bfloat16 matrices it gives to oneDNN, which lays a weight out anew in every call. The products are of
+the same type; the weights are held a second time, by a `Preparation`.
 """
 
 import torch
@@ -18,7 +19,7 @@ class Linear(nn.Linear):
 
     def forward(self, states: Tensor) -> Tensor:
         """Map `[..., in_features]` to `[..., out_features]`."""
-        if self.packed is None or states.dtype != torch.float32:
+        if self.packed is None or states.dtype != self.packed.dtype:
             return super().forward(states)
         return torch.ops.mkldnn._linear_pointwise(states, self.packed, self.bias, "none", [], "")
 
@@ -26,7 +27,13 @@ class Linear(nn.Linear):
 def suits(weight: Tensor) -> bool:
     """Tell whether a weight `[out_features, in_features]` can be packed."""
     available = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    return available and weight.dtype == torch.float32 and weight.device.type == "cpu"
+    native = weight.dtype == torch.float32 or (weight.dtype == torch.bfloat16 and multiplies_bfloat16())
+    return available and native and weight.device.type == "cpu"
+
+
+def multiplies_bfloat16() -> bool:
+    """Tell whether the processor multiplies bfloat16 natively."""
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def pack(layer: Linear) -> Tensor:

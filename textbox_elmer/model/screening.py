@@ -1,30 +1,34 @@
-"""Exact argmax over the vocabulary at bfloat16's price: a coarse pass finds candidates, an exact one settles them."""
-
-import math
-from typing import NamedTuple
+"""Exact argmax over the vocabulary at int8's price: a coarse pass finds candidates, an exact one settles them."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .finite import NoNumbersError
+from .entropy_screen import EntropyScreen
+from .finite import NoNumbersError, are_numbers
+from .packing import multiplies_bfloat16
 
-BFLOAT16_ROUNDING = 2**-8
+LARGEST_CODE = 127
 # Words are screened in groups; padding makes their number divisible.
 GROUP = 64
 STATES_AT_A_TIME = 128
 # Beyond this many candidates a state, settling them costs more than the plain product.
 MOST_CANDIDATES = 256
+# Words whose codes are made at a time.
+WORDS_AT_A_TIME = 4096
+SMALLEST = 1e-30
 
 
 class Screen:
-    """A bfloat16 copy of the vocabulary's weight, with a bound on how far its logits may lie from the exact ones.
+    """An int8 copy of the vocabulary's weight, with a bound on how far its logits may lie from the exact ones.
 
-    For a state h, a word w and their roundings h', w': |h·w - h'·w'| <= |h - h'||w'| + |h||w - w'| (Cauchy-Schwarz),
-    and the product itself is rounded to bfloat16. Whatever lies within twice that bound of the best coarse logit is
-    computed again in the weight's own precision, so that the token is the one that all exact logits would give.
+    For a state h, a word w and what their codes stand for, h' and w': |h·w - h'·w'| <= |h - h'||w'| + |h||w - w'|
+    (Cauchy-Schwarz). What that bound lets be above the exact logit of the coarse best word is computed again from the
+    weight as it is, so that the token is the one that all exact logits would give.
 
-    A bfloat16 weight's coarse logits are its logits; there the screen only spares the entropies.
+    States and words are turned together, by a random rotation, before they get their codes. No product changes by
+    that, but numbers far larger than the rest, as trained networks have them, are spread over all dimensions: codes
+    that reach up to them would tell nothing else apart.
 
     Args:
         weight: `[vocabulary, width]`, float32 or bfloat16.
@@ -35,100 +39,93 @@ class Screen:
 
     def __init__(self, weight: Tensor) -> None:
         self.weight = weight = weight.detach()
-        coarse = weight.bfloat16()
-        self.error = (weight.float() - coarse.float()).norm(dim=-1).max()
-        self.longest = coarse.float().norm(dim=-1).max()
-        if not self.longest.isfinite():
+        if not are_numbers([weight]):
             raise NoNumbersError("The model's vocabulary holds what is no number, or too large.")
+        width = weight.shape[1]
+        drawn = torch.randn(width, width, generator=torch.Generator().manual_seed(0))
+        self.rotation = torch.linalg.qr(drawn).Q
+        parts = [self._encode(part) for part in weight.split(WORDS_AT_A_TIME)]
+        codes, self.scales, errors, norms = (torch.cat(column) for column in zip(*parts, strict=True))
         # The last word is repeated, which changes no maximum.
         missing = -len(weight) % GROUP
-        self.coarse = torch.cat([coarse, coarse[-1:].expand(missing, -1)])
+        codes, self.scales, errors, norms = (
+            torch.cat([part, part[-1:].expand(missing, *part.shape[1:])])
+            for part in (codes, self.scales, errors, norms)
+        )
+        self.packed = torch.ops.onednn.qlinear_prepack(codes, [GROUP, width])
+        self.zero_points = torch.zeros(len(codes), dtype=torch.long)
+        self.error, self.longest = (part.unflatten(0, (-1, GROUP)).amax(-1) for part in (errors, norms))
+        self._entropies: EntropyScreen | None = None
 
-    def best(self, states: Tensor) -> Tensor:
-        """Return the likeliest word of each state `[n, width]`, `[n]`."""
-        return torch.cat([self._settle(part, self._look(part)) for part in states.split(STATES_AT_A_TIME)])
+    @property
+    def entropies(self) -> EntropyScreen | None:
+        """Return what tells where entropies lie, made when it is first asked for; None where it would not pay."""
+        if self._entropies is None and multiplies_bfloat16():
+            self._entropies = EntropyScreen(self.weight)
+        return self._entropies
 
-    def judge(self, states: Tensor, entropy: float) -> tuple[Tensor, Tensor]:
-        """Find where the entropy of each state's words lies, `[n, width]`, as far as the bounds tell.
+    def best(self, states: Tensor, excluded: Tensor) -> Tensor:
+        """Return the likeliest word of each state `[n, width]`, `[n]`, but none of the `excluded` ids `[m]`."""
+        return torch.cat([self._best(part, excluded) for part in states.split(STATES_AT_A_TIME)])
 
-        Returns:
-            whether it is surely below `entropy` (nats), and whether it surely is not, each `[n]`.
+    def _encode(self, words: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return words' codes `[n, width]`, what a step of each one's codes means, its error and its norm, `[n]` each.
+
+        The error includes what float32 may lose in turning and multiplying them.
         """
-        parts = []
-        for part in states.split(STATES_AT_A_TIME):
-            least, most = self._look(part).entropy_bounds()
-            parts.append((most < entropy, least >= entropy))
-        below, not_below = (torch.cat(column) for column in zip(*parts, strict=True))
-        return below, not_below
+        turned = words.float() @ self.rotation
+        scales = (turned.abs().amax(-1) / LARGEST_CODE).clamp(min=SMALLEST)
+        codes = (turned / scales[:, None]).round()
+        norms = turned.norm(dim=-1)
+        errors = (turned - codes * scales[:, None]).norm(dim=-1) + norms * turned.shape[-1] * 2**-23
+        return codes.to(torch.int8), scales, errors, norms + errors
 
-    def _look(self, states: Tensor) -> "Look":
-        rounded = states.bfloat16()
-        logits = F.linear(rounded, self.coarse).unflatten(-1, (-1, GROUP))
+    def _best(self, states: Tensor, excluded: Tensor) -> Tensor:
+        exact_states = states.float()
+        turned = exact_states @ self.rotation
+        scale = (turned.abs().amax(-1, keepdim=True) / LARGEST_CODE).clamp(min=SMALLEST)
+        turned /= scale  # from here on a state is as long as its codes, and logits are in steps of them
+        codes = turned.round()
+        logits = self._product(codes)
+        logits.index_fill_(1, excluded, -torch.inf)
+        logits = logits.unflatten(-1, (-1, GROUP))
+        off = torch.outer((turned - codes).norm(dim=-1), self.longest) + torch.outer(turned.norm(dim=-1), self.error)
         tops = logits.amax(-1)
-        states = states.float()
-        off = (states - rounded.float()).norm(dim=-1) * self.longest + states.norm(dim=-1) * self.error
-        off += tops.abs().amax(-1).float() * BFLOAT16_ROUNDING
-        return Look(logits, tops.float(), off)
-
-    def _settle(self, states: Tensor, look: "Look") -> Tensor:
-        if states.dtype == torch.bfloat16:
-            best = look.tops.argmax(-1, keepdim=True)
-            place = look.logits.gather(1, best[..., None].expand(-1, -1, GROUP)).argmax(-1)
-            return (best * GROUP + place).squeeze(1)
-        least = (look.tops.amax(-1) - 2 * look.off)[:, None]
+        group = tops.argmax(-1, keepdim=True)
+        place = logits.gather(1, group[..., None].expand(-1, -1, GROUP)).argmax(-1)
+        first = self._exact(exact_states, (group * GROUP + place)[:, 0])
+        # A rounded logit may be reached by words that lie below it by a step of their type.
+        rounding = torch.finfo(states.dtype).eps * first.abs()[:, None]
+        least = (first[:, None] - rounding) / scale - off
         # Whole groups are ruled out first: comparing each of 50,000 words would take as long as the product.
-        rows, groups = (look.tops >= least).nonzero(as_tuple=True)
-        group_of, place = (look.logits[rows, groups] >= least[rows]).nonzero(as_tuple=True)
+        rows, groups = (tops >= least).nonzero(as_tuple=True)
+        group_of, place = (logits[rows, groups] >= least[rows, groups][:, None]).nonzero(as_tuple=True)
         if len(place) > MOST_CANDIDATES * len(states):
-            return F.linear(states, self.weight).argmax(-1)
-        rows, words = rows[group_of], (groups[group_of] * GROUP + place).clamp(max=len(self.weight) - 1)
-        exact = torch.linalg.vecdot(self.weight[words], states[rows])
+            plain = F.linear(states, self.weight)
+            return plain.index_fill_(1, excluded, -torch.inf).argmax(-1)
+        rows, words = rows[group_of], groups[group_of] * GROUP + place
+        exact = self._exact(exact_states[rows], words).to(states.dtype)
         highest = exact.new_full((len(states),), -torch.inf).scatter_reduce(0, rows, exact, "amax")
         # Of equal logits the first word counts, as in argmax.
         words = words.where(exact == highest[rows], len(self.weight))
-        return words.new_full((len(states),), len(self.weight)).scatter_reduce(0, rows, words, "amin")
+        words = words.new_full((len(states),), len(self.weight)).scatter_reduce(0, rows, words, "amin")
+        return words.clamp(max=len(self.weight) - 1)
 
+    def _product(self, codes: Tensor) -> Tensor:
+        weight = (self.packed, self.scales, self.zero_points)
+        states = (codes.to(torch.int8), 1.0, 0)
+        return torch.ops.onednn.qlinear_pointwise(*states, *weight, None, 1.0, 0, torch.float32, "none", [], "")
 
-class Look(NamedTuple):
-    """A coarse pass over the vocabulary for n states.
-
-    Attributes:
-        logits: bfloat16, `[n, groups, GROUP]`.
-        tops: each group's best, `[n, groups]`.
-        off: how far any logit may lie from the exact one, `[n]`.
-    """
-
-    logits: Tensor
-    tops: Tensor
-    off: Tensor
-
-    def entropy_bounds(self) -> tuple[Tensor, Tensor]:
-        """Return what each state's entropy is not below and not above, in nats, `[n]` each.
-
-        With Z the sum of all words' exp(logit - best), log Z = -log p(best) is not above the entropy. The sum counts
-        one word of each group at least, and at most GROUP words as likely as the group's best; the best group is looked
-        at word by word. Of all distributions with that p(best), the one that spreads the rest evenly has the largest
-        entropy.
-        """
-        best, group = self.tops.max(-1, keepdim=True)
-        others = (self.tops - best).exp().scatter(1, group, 0.0).sum(-1)
-        beside = self.logits.gather(1, group[..., None].expand(-1, -1, GROUP))[:, 0].float()
-        beside = ((beside - best).exp().sum(-1) - 1).clamp(min=0)
-        slack = (2 * self.off).exp()
-        least = torch.log1p(others / slack)
-        rest = (GROUP * others + beside) * slack
-        unlikely = rest / (1 + rest)
-        words = self.logits[0].numel()
-        most = torch.special.entr(unlikely) + torch.special.entr(1 - unlikely) + unlikely * math.log(words)
-        # The bound falls again where the best word is less likely than most others together.
-        return least, torch.where(unlikely < 0.5, most, torch.inf)
+    def _exact(self, states: Tensor, words: Tensor) -> Tensor:
+        """Return the logits of one word for each state `[n, width]`, in float32, `[n]`."""
+        return torch.linalg.vecdot(self.weight[words.clamp(max=len(self.weight) - 1)].float(), states)
 
 
 def screen_pays(weight: Tensor) -> bool:
-    """Tell whether this weight's processor multiplies bfloat16 natively, several times faster than float32.
+    """Tell whether this weight's processor multiplies int8 natively, several times faster than float32.
 
     Not on another device, which the host would have to wait for to learn how many candidates there are.
     """
     if weight.dtype not in (torch.float32, torch.bfloat16) or weight.device.type != "cpu":
         return False
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.backends.mkldnn.is_available() and torch.cpu._is_vnni_supported()
