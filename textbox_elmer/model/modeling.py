@@ -21,7 +21,7 @@ from .dag import NO_VERTEX
 from .decoding import NO_LAYER, pack_left
 from .emissions import EmissionHead
 from .exits import Passage, leave_at, leave_last, leave_soft, leave_when_sure
-from .finite import check_numbers
+from .finite import check_numbers, may_ask
 from .generation_options import GenerationOptions
 from .glancing import Glance
 from .inference import TextEnds, predict
@@ -33,8 +33,9 @@ from .outputs import ElmerGeneration, ElmerOutput
 from .packing import Linear
 from .pointer import Pointer
 from .preparation import Preparation
+from .reachable import STEPWISE, read_reachable
 from .reading import Canvas as ReadCanvas
-from .reading import CanvasHead, read_whole
+from .reading import CanvasHead
 from .source import Source
 from .writing import Writing, write_by_beam, write_in_order, write_path, write_predictions, write_without_blanks
 
@@ -511,7 +512,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
             passage = self._leave(options, layers, hidden, head, best, embed, ends)
             found = predict(passage, layers[-1], off_ramp, config.eos_token_id, options.scored)
             return write_predictions(found, config.eos_token_id, collapse_repeats)
-        read, transitions = self._read(source, canvas, head, options)
+        read, transitions = self._read(source, canvas, head, options, options.decoding)
         if config.alignment == "position":
             return write_in_order(read, config.eos_token_id, collapse_repeats)
         if transitions is None:  # alignment=ctc
@@ -572,15 +573,30 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         return Canvases(self._canvas(source.states.shape[0], positions), None, None)
 
     def _read(
-        self, source: Source, canvas: Canvases, head: CanvasHead, options: "ElmerConfig | GenerationOptions"
+        self,
+        source: Source,
+        canvas: Canvases,
+        head: CanvasHead,
+        options: "ElmerConfig | GenerationOptions",
+        decoding: str | None = None,
     ) -> tuple[ReadCanvas, Tensor | None]:
+        """Return what a canvas's positions write, and a graph's transitions.
+
+        Args:
+            decoding: the way a graph will be walked, if it need not be read where that does not come to.
+        """
         layers = self.model.decoder.over_source(source.states, source.mask)
         hidden = self._embed_canvas(source, canvas, None, None)
         passage = self._leave(options, layers, hidden, head, head.best, self.model.shared)
-        read = read_whole(passage, layers[-1], head)
-        if self.links is None:
-            return read, None
-        return read, self._transitions(self.links, head.off_ramp.norm(read.states), canvas.lengths)
+        states, transitions = passage.finish(layers[-1]), None
+        if self.links is not None:
+            transitions = self._transitions(self.links, head.off_ramp.norm(states), canvas.lengths)
+        if transitions is not None and decoding in STEPWISE and may_ask(states):
+            words = read_reachable(states, head, transitions, decoding)
+        else:
+            words = head.read(states)
+        read = ReadCanvas(words, states, passage.exit_layers, passage.settled_layers(words.tokens))
+        return read, transitions
 
     def _off_ramp(self) -> OffRamp:
         """Return the head as it is read at inference, through a screen if the model is prepared."""

@@ -54,7 +54,7 @@ class OffRamp:
         self.weight, self.bias, self.screen, self.norm = weight, bias.squeeze(0), screen, norm
         # All that a screen knows of biases is which words are out of the question.
         self.excluded = self.bias.new_empty(0, dtype=torch.long) if screen is None else self.bias.nonzero()[:, 0]
-        self.biased = bool((self.bias[self.excluded] > EXCLUDED).any())
+        self.biased = screen is not None and bool((self.bias[self.excluded] > EXCLUDED).any())
 
     def best(self, states: Tensor, with_bias: bool = True) -> Tensor:
         """Return the likeliest token of each state `[..., width]`, `[...]`."""

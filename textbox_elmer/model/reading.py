@@ -8,9 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .exits import Passage
-from .layers import CanvasLayer
-from .off_ramp import OffRamp
+from .off_ramp import OffRamp, Reading
 from .pointer import Mixture, SourcePointer
 
 
@@ -55,15 +53,25 @@ class CanvasHead:
         sure[real] = self.off_ramp.are_sure(hidden[real], entropy)
         return sure
 
-    def read(self, hidden: Tensor, with_entropies: bool = False) -> Words:
-        """Return the likeliest word of each state `[batch, m, width]` and how likely it is."""
+    def read(self, hidden: Tensor, with_entropies: bool = False, real: Tensor | None = None) -> Words:
+        """Return the likeliest word of each state `[batch, m, width]` and how likely it is.
+
+        Args:
+            with_entropies: tell entropies, too.
+            real: for which of them, boolean, `[batch, m]`; what is said of the others means nothing. None: all.
+        """
         shape = hidden.shape[:2]
-        reading = self.off_ramp.read(hidden.flatten(0, 1), with_entropies)
-        tokens, log_probs, entropies = (part.unflatten(0, shape) for part in reading[:3])
-        log_probs = log_probs.log()
+        reading = self.off_ramp.read(hidden.flatten(0, 1) if real is None else hidden[real], with_entropies)
+        if real is None:
+            reading = Reading(*(part.unflatten(0, shape) for part in reading))
+        else:
+            places = torch.zeros_like(real, dtype=torch.long)
+            reading = Reading(*(places.to(part.dtype).masked_scatter(real, part) for part in reading))
+        tokens, entropies = reading.tokens, reading.entropies
+        log_probs = reading.probabilities.log()
         if self.pointer is None:
             return Words(tokens, log_probs, entropies, torch.zeros_like(tokens, dtype=torch.bool))
-        total = reading.log_totals.unflatten(0, shape)
+        total = reading.log_totals
         states = self.off_ramp.norm(hidden)
         mixture = Mixture(self.pointer, states, self.off_ramp.weight, self.off_ramp.bias, total)
         best = mixture.best(tokens, log_probs)
@@ -86,10 +94,3 @@ class Canvas(NamedTuple):
     states: Tensor
     exit_layers: Tensor
     settled_layers: Tensor
-
-
-def read_whole(passage: Passage, last: CanvasLayer, head: CanvasHead) -> Canvas:
-    """Finish a canvas and read all of it where it left, in one pass."""
-    states = passage.finish(last)
-    words = head.read(states)
-    return Canvas(words, states, passage.exit_layers, passage.settled_layers(words.tokens))
