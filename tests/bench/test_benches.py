@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.conftest import PUBLISHED, options, tiny
+from tests.model.small import small_model
+from textbox_elmer.bench.decoder_alone import decoder_alone
 from textbox_elmer.bench.exits import THRESHOLDS as CURVE
 from textbox_elmer.bench.memory import peak_megabytes
 from textbox_elmer.bench.planted_weights import THRESHOLDS, plant, plant_decisions, plant_path
@@ -47,14 +50,22 @@ def test_latency(workplace: Path, capsys: pytest.CaptureFixture) -> None:
         quotient = rows["BART 5 beams", "float32"]["seconds"] / rows["ELMER dag lookahead", "float32"]["seconds"]
         assert f"- BART 5 beams float32 / ELMER dag lookahead float32: {quotient:.2f}" in printed
         assert rows["BART greedy", "float32"]["seconds"] > rows["ELMER last", "float32"]["seconds"]
-        hard, last, encoder = (
-            rows[name, "float32"]["seconds"] for name in ("ELMER hard", "ELMER last", "encoder, packed")
-        )
-        quotient = (hard - encoder) / (last - encoder)
-        assert f"- ELMER hard / ELMER last, without the encoder, float32: {quotient:.2f}" in printed
-        plain = rows["ELMER last, plain", "float32"]["seconds"] - rows["encoder", "float32"]["seconds"]
-        quotient = (hard - encoder) / plain
-        assert f"- ELMER hard / ELMER last, plain, without the encoder, float32: {quotient:.2f}" in printed
+        for name in ("ELMER soft", "ELMER hard", "ELMER hard, saturation", "ELMER hard, classifier, half depth"):
+            slow, fast = (rows[f"{one}, decoder alone", "float32"]["seconds"] for one in (name, "ELMER last"))
+            assert f"- {name} / ELMER last, decoder alone, float32: {slow / fast:.2f}" in printed
+
+
+def test_the_decoder_alone_writes_the_same_without_an_encoder() -> None:
+    model, ids = small_model(), torch.randint(3, 10, (2, 7))
+    whole = model.generate(ids, max_length=9)
+    encoder, alone = model.get_encoder(), decoder_alone(model, ids, partial(model.generate, ids, max_length=9))
+    runs = []
+    encoder.register_forward_hook(lambda *_: runs.append(1))
+    assert alone().tolist() == whole.tolist()
+    assert not runs
+    assert model.get_encoder() is encoder
+    model.generate(ids, max_length=9)
+    assert runs
 
 
 def test_bart_is_the_fastest_of_its_caches(workplace: Path, capsys: pytest.CaptureFixture) -> None:

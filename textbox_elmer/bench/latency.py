@@ -5,8 +5,8 @@ avoided: the encoder once, the decoder once over the tokens that are really outp
 """
 
 import copy
+import gc
 import json
-import math
 import os
 import platform
 import statistics
@@ -20,7 +20,9 @@ from tqdm import tqdm
 from transformers import BartConfig, BartForConditionalGeneration
 
 from textbox_elmer.bench import ctranslate2_bart, onnx_elmer
+from textbox_elmer.bench.decoder_alone import decoder_alone
 from textbox_elmer.bench.latency_graph import GraphRows
+from textbox_elmer.bench.latency_table import ALONE, BEAMS, CACHES, COMPILED, PRECISIONS, compare, markdown
 from textbox_elmer.bench.memory import peak_megabytes
 from textbox_elmer.bench.planted_weights import THRESHOLDS, plant, plant_decisions
 from textbox_elmer.bench.sizes import sizes_of
@@ -39,17 +41,9 @@ SHAPES = {"xsum": (400, 64, 28), "squadqg": (170, 64, 14), "pc": (150, 64, 14), 
 # "plain": last and soft exit as they are written down, all logits and no packed weights; "dag": along paths of a graph;
 # "onnx": last and soft exit once more, exported, on a CPU.
 ROWS = ("bart", "static", "ctranslate2", "plain", "last", "soft", "hard", "dag", "compiled", "onnx")
-COMPILED = ", compiled"
-CACHES: dict[str, dict[str, Any]] = {
-    "": {},
-    ", static cache": {"cache_implementation": "static", "disable_compile": True},
-    COMPILED: {"cache_implementation": "static"},
-}
-PRECISIONS = ("float32", "bfloat16", "float16")
 # The word for the batch with the best throughput of soft exit, and how far it is looked for.
 BEST, LARGEST_BATCH = "best", {"cpu": 64, "cuda": 1024}
 WORTH = 1.03  # how much better a batch twice as large has to be
-BEAMS = 5
 # onnxruntime keeps what a call needed for the next one, so that no later call can be seen to need anything.
 KEEPS_MEMORY = "ONNX"
 Call = Callable[[], object]
@@ -74,18 +68,28 @@ def main(settings: dict[str, Any]) -> None:
         check_packages()
     device = torch.device(settings["device"])
     print(machine(device, settings))
-    tables = []
-    for shape in shapes:
-        models = Models(settings, SHAPES[shape], device)
-        for size in batch_sizes:
-            batch = models.best_batch(precisions[0]) if size is None else size
-            calls = models.calls(rows, precisions, batch)
-            measured = measure(calls, settings["rounds"], device, f"{shape} x {batch}")
-            table = {"shape": shape, "batch": batch, "sizes": SHAPES[shape], "rows": compare(measured, batch)}
-            print(f"\n{markdown(table)}", flush=True)
-            tables.append(table)
+    tables = [table for shape in shapes for table in _tables(settings, shape, rows, precisions, batch_sizes, device)]
     Path(settings["out"]).parent.mkdir(parents=True, exist_ok=True)
     write_atomically(Path(settings["out"]), json.dumps({"settings": settings, "tables": tables}, indent=2))
+
+
+def _tables(
+    settings: dict[str, Any],
+    shape: str,
+    rows: Sequence[str],
+    precisions: Sequence[str],
+    batch_sizes: Sequence[int | None],
+    device: torch.device,
+) -> list[dict[str, Any]]:
+    """Print and return one shape's tables. Its models, of some gigabytes, are gone when the next shape's are made."""
+    models, tables = Models(settings, SHAPES[shape], device), []
+    for size in batch_sizes:
+        batch = models.best_batch(precisions[0]) if size is None else size
+        measured = measure(models.calls(rows, precisions, batch), settings["rounds"], device, f"{shape} x {batch}")
+        tables.append({"shape": shape, "batch": batch, "sizes": SHAPES[shape], "rows": compare(measured, batch)})
+        print(f"\n{markdown(tables[-1])}", flush=True)
+        gc.collect()
+    return tables
 
 
 def listed(settings: dict[str, Any], name: str, known: Sequence[str] | dict[str, Any]) -> list[str]:
@@ -150,6 +154,9 @@ class Models:
                     calls[f"ELMER {mode}, plain", precision] = partial(write_plainly, elmer, ids, self.canvas, mode)
                 whole = partial(elmer.generate, ids, max_length=self.canvas, exit_mode=mode)
                 calls[f"ELMER {mode}", precision] = partial(self._checked, whole)
+                if "hard" in rows:
+                    alone = decoder_alone(elmer, ids, whole)
+                    calls[f"ELMER {mode}{ALONE}", precision] = partial(self._checked, alone)
                 if mode == "soft" and "compiled" in rows:
                     twin = copy.deepcopy(elmer)
                     twin.prepare_for_inference(compiled=True)
@@ -158,6 +165,8 @@ class Models:
             if "hard" in rows:
                 hard = partial(elmer.generate, ids, max_length=self.canvas, exit_mode="hard")
                 calls["ELMER hard", precision] = partial(self._checked, hard)
+                alone = decoder_alone(elmer, ids, hard)
+                calls[f"ELMER hard{ALONE}", precision] = partial(self._checked, alone)
                 calls |= self._hard(ids, precision)
             if "dag" in rows:
                 self.graph = self.graph or GraphRows(self.sizes, self.output, BEAMS, self.device)
@@ -193,7 +202,10 @@ class Models:
             write = partial(model.generate, ids, max_length=self.canvas, exit_mode="hard", collapse_repeats=False)
             for criterion, threshold in THRESHOLDS.items():
                 call = partial(write, exit_criterion=criterion, exit_threshold=threshold)
-                calls[f"ELMER hard, {criterion}{spread}", precision] = partial(self._checked, call)
+                name = f"ELMER hard, {criterion}{spread}"
+                calls[name, precision] = partial(self._checked, call)
+                alone = decoder_alone(model, ids, call)
+                calls[f"{name}{ALONE}", precision] = partial(self._checked, alone)
         return calls
 
     def best_batch(self, precision: str) -> int:
@@ -281,102 +293,6 @@ def measure(
         }
         for key, call in calls.items()
     ]
-
-
-def compare(measured: Sequence[dict[str, Any]], batch: int) -> list[dict[str, Any]]:
-    """Add to each row its ms per example and how it stands to BART with beams and to the floor at its precision.
-
-    BART is the fastest of its caches, compiled or not. A precision that a peer was not measured at (int8) is compared
-    with float32.
-    """
-    seconds = fastest(measured)
-
-    def of(name: str, precision: str) -> float | None:
-        return seconds.get((name, precision), seconds.get((name, "float32")))
-
-    rows = []
-    for row in measured:
-        beams, least = of(f"BART {BEAMS} beams", row["precision"]), of("floor", row["precision"])
-        rows.append(
-            row
-            | {
-                "ms_per_example": 1000 * row["seconds"] / batch,
-                "faster_than_bart_beams": beams and beams / row["seconds"],
-                "over_floor": least and row["seconds"] / least,
-            }
-        )
-    return rows
-
-
-def fastest(rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str], float]:
-    """Return the seconds of each row by its name and precision; compiled or not, and of BART's caches, the least."""
-    seconds: dict[tuple[str, str], float] = {}
-    for row in rows:
-        name = row["name"]
-        for cache in CACHES:
-            name = name.removesuffix(cache)
-        key = (name, row["precision"])
-        seconds[key] = min(row["seconds"], seconds.get(key, math.inf))
-    return seconds
-
-
-def markdown(table: dict[str, Any]) -> str:
-    """Return a table's rows for a document."""
-    source, canvas, output = table["sizes"]
-    lines = [
-        f"{table['shape']}: {source} source tokens, canvas {canvas}, {output} tokens written; batch {table['batch']}",
-        "",
-        f"| row | precision | ms per example | BART {BEAMS} beams / row | row / floor | peak memory, MB |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for row in table["rows"]:
-        faster, over = (
-            "-" if row[name] is None else f"{row[name]:.2f}" for name in ("faster_than_bart_beams", "over_floor")
-        )
-        memory = "-" if row["megabytes"] is None else f"{row['megabytes']:.0f}"
-        cells = f"{row['ms_per_example']:.1f} | {faster} | {over} | {memory}"
-        lines.append(f"| {row['name']} | {row['precision']} | {cells} |")
-    return "\n".join([*lines, "", *ratios(table["rows"])])
-
-
-# Pairs of rows whose ratio is worth a line: how much longer the first takes than the second.
-RATIOS = (
-    *(((f"BART {BEAMS} beams", precision), ("ELMER soft", precision)) for precision in PRECISIONS),
-    *(((f"BART {BEAMS} beams", precision), ("ELMER dag lookahead", precision)) for precision in PRECISIONS),
-    *(((f"CTranslate2 {BEAMS} beams", precision), ("ELMER soft", precision)) for precision in PRECISIONS),
-    (("CTranslate2 greedy", "int8"), ("ELMER soft", "bfloat16")),
-    (("CTranslate2 greedy", "int8"), ("ELMER soft, ONNX", "int8")),
-    (("ELMER soft", "float32"), ("floor, packed", "float32")),
-)
-# The same without the encoder, which both run once: what the decoder itself takes.
-DECODER_RATIOS = (
-    ("ELMER hard", "ELMER last"),
-    ("ELMER hard", "ELMER last, plain"),
-    *((f"ELMER hard, {name}{spread}", "ELMER last") for name in THRESHOLDS for spread in ("", ", half depth")),
-)
-
-
-def ratios(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Return a line for each pair of peers, and for each pair of decoders."""
-    seconds = fastest(rows)
-    lines = [
-        f"- {slow[0]} {slow[1]} / {fast[0]} {fast[1]}: {seconds[slow] / seconds[fast]:.2f}"
-        for slow, fast in RATIOS
-        if slow in seconds and fast in seconds
-    ]
-    for slow, fast in DECODER_RATIOS:
-        for precision in PRECISIONS:
-            if (slow, precision) in seconds and (fast, precision) in seconds:
-                ratio = decoder_seconds(seconds, slow, precision) / decoder_seconds(seconds, fast, precision)
-                lines.append(f"- {slow} / {fast}, without the encoder, {precision}: {ratio:.2f}")
-    return lines
-
-
-def decoder_seconds(seconds: dict[tuple[str, str], float], name: str, precision: str) -> float:
-    """Return what a row takes beside the encoder, which all but the plain rows run with packed weights."""
-    plain = seconds["encoder", precision]
-    encoder = plain if name.endswith("plain") else seconds.get(("encoder, packed", precision), plain)
-    return seconds[name, precision] - encoder
 
 
 def machine(device: torch.device, settings: dict[str, Any]) -> str:
