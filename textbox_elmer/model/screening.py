@@ -12,6 +12,8 @@ LARGEST_CODE = 127
 # Words are screened in groups; padding makes their number divisible.
 GROUP = 64
 STATES_AT_A_TIME = 128
+# Dimensions that are rotated together, if that many divide the width, else the most that do.
+TURNED_TOGETHER = 64
 # Beyond this many candidates a state, settling them costs more than the plain product.
 MOST_CANDIDATES = 256
 # Words whose codes are made at a time.
@@ -26,9 +28,9 @@ class Screen:
     (Cauchy-Schwarz). What that bound lets be above the exact logit of the coarse best word is computed again from the
     weight as it is, so that the token is the one that all exact logits would give.
 
-    States and words are turned together, by a random rotation, before they get their codes. No product changes by
-    that, but numbers far larger than the rest, as trained networks have them, are spread over all dimensions: codes
-    that reach up to them would tell nothing else apart.
+    States and words are turned together, by a random rotation of some dimensions at a time, before they get their
+    codes. No product changes by that, but numbers far larger than the rest, as trained networks have them, are spread
+    over those dimensions: codes that reach up to them would tell nothing else apart.
 
     Args:
         weight: `[vocabulary, width]`, float32 or bfloat16.
@@ -42,7 +44,8 @@ class Screen:
         if not are_numbers([weight]):
             raise NoNumbersError("The model's vocabulary holds what is no number, or too large.")
         width = weight.shape[1]
-        drawn = torch.randn(width, width, generator=torch.Generator().manual_seed(0))
+        together = max(size for size in range(1, TURNED_TOGETHER + 1) if width % size == 0)
+        drawn = torch.randn(together, together, generator=torch.Generator().manual_seed(0))
         self.rotation = torch.linalg.qr(drawn).Q
         parts = [self._encode(part) for part in weight.split(WORDS_AT_A_TIME)]
         codes, self.scales, errors, norms = (torch.cat(column) for column in zip(*parts, strict=True))
@@ -73,7 +76,7 @@ class Screen:
 
         The error includes what float32 may lose in turning and multiplying them.
         """
-        turned = words.float() @ self.rotation
+        turned = self._turn(words.float())
         scales = (turned.abs().amax(-1) / LARGEST_CODE).clamp(min=SMALLEST)
         codes = (turned / scales[:, None]).round()
         norms = turned.norm(dim=-1)
@@ -82,7 +85,7 @@ class Screen:
 
     def _best(self, states: Tensor, excluded: Tensor) -> Tensor:
         exact_states = states.float()
-        turned = exact_states @ self.rotation
+        turned = self._turn(exact_states)
         scale = (turned.abs().amax(-1, keepdim=True) / LARGEST_CODE).clamp(min=SMALLEST)
         turned /= scale  # from here on a state is as long as its codes, and logits are in steps of them
         codes = turned.round()
@@ -110,6 +113,9 @@ class Screen:
         words = words.where(exact == highest[rows], len(self.weight))
         words = words.new_full((len(states),), len(self.weight)).scatter_reduce(0, rows, words, "amin")
         return words.clamp(max=len(self.weight) - 1)
+
+    def _turn(self, vectors: Tensor) -> Tensor:
+        return (vectors.unflatten(-1, (-1, len(self.rotation))) @ self.rotation).flatten(-2)
 
     def _product(self, codes: Tensor) -> Tensor:
         weight = (self.packed, self.scales, self.zero_points)
