@@ -7,11 +7,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 
-from benchmarks import corpus_memory, corpus_reading, corruption, pretraining_gain
+from benchmarks import corpus_memory, corpus_reading, corruption, int8_layers, pretraining_gain
 from benchmarks.corpus_memory import WRITERS, write_corpus
 from benchmarks.starting import start
 from tests.conftest import WORDS, write_toy
+from textbox_elmer.model.packing import Linear
 from textbox_elmer.pretraining.corpus import build_index, find_files
 
 
@@ -101,3 +103,27 @@ def test_mistakes(
 ) -> None:
     assert run(benchmark, [option]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="the processor has no int8 products")
+def test_int8_layers(workplace: Path, capsys: pytest.CaptureFixture) -> None:
+    sizes = ["--layers=2", "--d_model=128", "--vocab_size=300", "--rounds=1", "--shapes=pc"]
+    assert run(int8_layers, sizes) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")][2:]
+    rows = {cells[0]: cells[1:] for cells in (re.split(r" *\| *", line.strip("| ")) for line in lines)}
+    base = float(rows["bfloat16"][0])
+    for name, (milliseconds, ratio, same) in rows.items():
+        assert float(ratio) == pytest.approx(base / float(milliseconds), abs=0.01 * float(ratio) + 0.01), name
+        assert float(same.rstrip("%")) > 80, name
+    assert sum(name.startswith("int8") for name in rows) == 2
+
+
+@pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="the processor has no int8 products")
+def test_an_int8_layers_products_are_near() -> None:
+    torch.manual_seed(0)
+    layer, states = Linear(48, 20), torch.randn(3, 5, 48)
+    exact = layer(states)
+    for each_state in (False, True):
+        found = int8_layers.Int8Linear(layer, each_state)(states)
+        assert (found - exact).abs().max() < 0.05
+        assert not torch.equal(found, exact)

@@ -26,6 +26,7 @@ SMALLER: dict[tuple[str, ...], tuple[str, ...]] = {
     ("compare",): ("--resamples=10",),
     ("export",): ("--canvas=64",),
     ("benchmarks.quality_latency",): ("--examples=4", "--out=quality_latency.csv"),
+    ("benchmarks.int8_layers",): (*MODEL, "--vocab_size=300", "--rounds=1", "--shapes=pc"),
     ("benchmarks.ablation",): ("--layers=1", "--d_model=16", "--steps=2", "--rows=dag-mask-copy,bart"),
 }
 # Of a run, only where they are typed.
