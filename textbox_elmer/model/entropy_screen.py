@@ -82,7 +82,7 @@ class Look(NamedTuple):
         least = torch.log1p(others / slack)
         rest = (GROUP * others + beside) * slack
         unlikely = rest / (1 + rest)
-        words = self.logits[0].numel()
+        words = self.logits.shape[1] * GROUP
         most = torch.special.entr(unlikely) + torch.special.entr(1 - unlikely) + unlikely * math.log(words)
         # The bound falls again where the best word is less likely than most others together.
         return least, torch.where(unlikely < 0.5, most, torch.inf)
