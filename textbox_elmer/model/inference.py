@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .exits import Inside, Passage
-from .finite import may_ask
+from .finite import check_numbers, may_ask
 from .layers import CanvasLayer
 from .off_ramp import OffRamp
 
@@ -49,6 +49,7 @@ def predict(passage: Passage, last: CanvasLayer, off_ramp: OffRamp, eos_token_id
     finish = _Finish(passage, last)
     while True:
         states = finish(begin, end)
+        check_numbers(off_ramp.norm(states))  # behind the last layer: what is no number before is none here
         if scored:
             reading = off_ramp.read(states.flatten(0, 1), with_entropies=False)
             tokens.append(reading.tokens.unflatten(0, states.shape[:2]))

@@ -540,7 +540,7 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         hidden, states, words = self._embed_canvas(source, canvas, None, None), [], []
         for layer in self.model.decoder.over_source(source.states, source.mask):
             hidden = layer(hidden)
-            states.append(self.model.decoder.layer_norm(hidden))
+            states.append(check_numbers(self.model.decoder.layer_norm(hidden)))
             words.append(head.best(hidden))
         return torch.stack(states), torch.stack(words)
 
@@ -589,8 +589,9 @@ class ElmerForConditionalGeneration(PreTrainedModel):
         hidden = self._embed_canvas(source, canvas, None, None)
         passage = self._leave(options, layers, hidden, head, head.best, self.model.shared)
         states, transitions = passage.finish(layers[-1]), None
+        normalized = check_numbers(head.off_ramp.norm(states))
         if self.links is not None:
-            transitions = self._transitions(self.links, head.off_ramp.norm(states), canvas.lengths)
+            transitions = self._transitions(self.links, normalized, canvas.lengths)
         if transitions is not None and decoding in STEPWISE and may_ask(states):
             words = read_reachable(states, head, transitions, decoding)
         else:
@@ -601,5 +602,4 @@ class ElmerForConditionalGeneration(PreTrainedModel):
     def _off_ramp(self) -> OffRamp:
         """Return the head as it is read at inference, through a screen if the model is prepared."""
         screen = None if self._preparation is None else self._preparation.screen
-        norm = self.model.decoder.layer_norm
-        return OffRamp(self.lm_head.weight, self._bias(), screen, lambda states: check_numbers(norm(states)))
+        return OffRamp(self.lm_head.weight, self._bias(), screen, self.model.decoder.layer_norm)

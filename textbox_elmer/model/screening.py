@@ -92,7 +92,7 @@ class Screen:
         logits = self._product(codes)
         logits.index_fill_(1, excluded, -torch.inf)
         logits = logits.unflatten(-1, (-1, GROUP))
-        off = torch.outer((turned - codes).norm(dim=-1), self.longest) + torch.outer(turned.norm(dim=-1), self.error)
+        off = torch.outer((turned - codes).norm(dim=-1), self.longest).addr_(turned.norm(dim=-1), self.error)
         tops = logits.amax(-1)
         group = tops.argmax(-1, keepdim=True)
         place = logits.gather(1, group[..., None].expand(-1, -1, GROUP)).argmax(-1)
