@@ -187,3 +187,24 @@ def test_all_logits_are_never_held(monkeypatch: pytest.MonkeyPatch) -> None:
     OffRamp(weight, torch.zeros(1, 40000)).read(torch.randn(1000, 4))
     assert len(held) > 1
     assert max(held) <= off_ramp.LOGITS_AT_A_TIME
+
+
+@natively
+def test_no_screen_is_made_where_int8_products_are_wrong_or_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    weight = torch.zeros(1, 1)
+    assert screening.screen_pays(weight)
+    product = screening._product
+
+    def saturating(*given: torch.Tensor) -> torch.Tensor:
+        return product(*given).clamp(max=2.0**15)
+
+    def missing(*given: torch.Tensor) -> torch.Tensor:
+        raise AttributeError("no such operator")
+
+    for instead in (saturating, missing):
+        screening._products_are_right.cache_clear()
+        monkeypatch.setattr(screening, "_product", instead)
+        assert not screening.screen_pays(weight)
+    monkeypatch.undo()
+    screening._products_are_right.cache_clear()
+    assert screening.screen_pays(weight)

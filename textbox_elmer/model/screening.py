@@ -1,5 +1,7 @@
 """Exact argmax over the vocabulary at int8's price: a coarse pass finds candidates, an exact one settles them."""
 
+from functools import cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -89,7 +91,7 @@ class Screen:
         scale = (turned.abs().amax(-1, keepdim=True) / LARGEST_CODE).clamp(min=SMALLEST)
         turned /= scale  # from here on a state is as long as its codes, and logits are in steps of them
         codes = turned.round()
-        logits = self._product(codes)
+        logits = _product(codes.to(torch.int8), self.packed, self.scales, self.zero_points)
         logits.index_fill_(1, excluded, -torch.inf)
         logits = logits.unflatten(-1, (-1, GROUP))
         off = torch.outer((turned - codes).norm(dim=-1), self.longest).addr_(turned.norm(dim=-1), self.error)
@@ -117,11 +119,6 @@ class Screen:
     def _turn(self, vectors: Tensor) -> Tensor:
         return (vectors.unflatten(-1, (-1, len(self.rotation))) @ self.rotation).flatten(-2)
 
-    def _product(self, codes: Tensor) -> Tensor:
-        weight = (self.packed, self.scales, self.zero_points)
-        states = (codes.to(torch.int8), 1.0, 0)
-        return torch.ops.onednn.qlinear_pointwise(*states, *weight, None, 1.0, 0, torch.float32, "none", [], "")
-
     def _exact(self, states: Tensor, words: Tensor) -> Tensor:
         """Return the logits of one word for each state `[n, width]`, in float32, `[n]`."""
         return torch.linalg.vecdot(self.weight[words.clamp(max=len(self.weight) - 1)].float(), states)
@@ -134,4 +131,23 @@ def screen_pays(weight: Tensor) -> bool:
     """
     if weight.dtype not in (torch.float32, torch.bfloat16) or weight.device.type != "cpu":
         return False
-    return torch.backends.mkldnn.is_available() and torch.cpu._is_vnni_supported()
+    return torch.backends.mkldnn.is_available() and torch.cpu._is_vnni_supported() and _products_are_right()
+
+
+@cache
+def _products_are_right() -> bool:
+    """Try oneDNN's int8 products at their largest: the operator is PyTorch's own, and other versions may lack it."""
+    codes = torch.full((GROUP, GROUP), LARGEST_CODE, dtype=torch.int8)
+    codes[::2] *= -1
+    one, none = torch.ones(GROUP), torch.zeros(GROUP, dtype=torch.long)
+    try:
+        found = _product(codes, torch.ops.onednn.qlinear_prepack(codes, [GROUP, GROUP]), one, none)
+    except (RuntimeError, AttributeError):
+        return False
+    return torch.equal(found, codes.float() @ codes.float().T)
+
+
+def _product(states: Tensor, packed: Tensor, scales: Tensor, zero_points: Tensor) -> Tensor:
+    """Multiply codes `[n, width]` by packed codes of words `[m, width]`, and each word's by its scale, `[n, m]`."""
+    weight = (packed, scales, zero_points)
+    return torch.ops.onednn.qlinear_pointwise(states, 1.0, 0, *weight, None, 1.0, 0, torch.float32, "none", [], "")
