@@ -4,6 +4,7 @@ import copy
 import statistics
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -34,7 +35,7 @@ Write = Callable[[], Tensor]
 def main(settings: dict[str, Any]) -> None:
     """Print what a text takes by each way, bfloat16's time over it, and how many of float32's tokens it writes.
 
-    The head stays as it is, and all ways screen it alike where they can.
+    The head stays as it is, and all ways screen it alike where they can. torchao has a row where it is installed.
 
     Raises:
         UserError: an unknown shape.
@@ -68,6 +69,8 @@ def _ways(settings: dict[str, Any], source: int, canvas: int, output: int) -> di
     made = {"float32": copy.deepcopy(base), "bfloat16": copy.deepcopy(base).bfloat16()}
     made["int8, oneDNN, a scale for a layer's states"] = _replaced(made["bfloat16"], each_state=False)
     made["int8, oneDNN, a scale for each state"] = _replaced(made["bfloat16"], each_state=True)
+    if find_spec("torchao") is not None:
+        made["int8, torchao"] = _by_torchao(made["bfloat16"])
     for model in made.values():
         model.prepare_for_inference()
     return {name: partial(model.generate, ids, max_length=canvas) for name, model in made.items()}
@@ -86,6 +89,18 @@ def _replaced(model: ElmerForConditionalGeneration, each_state: bool) -> ElmerFo
         for name, layer in list(module.named_children()):
             if isinstance(layer, Linear):
                 setattr(module, name, Int8Linear(layer, each_state))
+    return copied
+
+
+def _by_torchao(model: ElmerForConditionalGeneration) -> ElmerForConditionalGeneration:
+    """Return a copy whose linear layers are torchao's dynamically quantized ones."""
+    from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
+
+    copied = copy.deepcopy(model)
+    chosen = {layer for layer in copied.modules() if isinstance(layer, Linear)}
+    for layer in chosen:
+        layer.__class__ = nn.Linear  # whose weights are not packed
+    quantize_(copied, Int8DynamicActivationInt8WeightConfig(), lambda layer, _: layer in chosen)
     return copied
 
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from textbox_elmer.model import ElmerGeneration, modeling, reachable
-from textbox_elmer.model.dag import walk
-from textbox_elmer.model.reachable import STEPWISE, read_reachable
+from textbox_elmer.model.dag import STEPWISE, walk
+from textbox_elmer.model.reachable import read_reachable
 from textbox_elmer.model.reading import Words
 
-from .small import EOS, IDS, PAD, small_model
+from .small import IDS, PAD, small_model
 
 bounded = settings(deadline=None, derandomize=True, max_examples=150)
 
@@ -116,7 +116,6 @@ def test_texts_are_those_of_a_canvas_that_is_read_whole(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(modeling, "STEPWISE", ())
         whole = write()
-    assert (found.sequences == EOS).sum() <= rows
     for name in ("sequences", "vertices", "exit_layers", "settled_layers", "copied"):
         assert getattr(found, name).tolist() == getattr(whole, name).tolist()
     torch.testing.assert_close(found.scores, whole.scores)

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .configuration import ElmerConfig
+from .dag import STEPWISE
 from .generation_options import GenerationOptions
 from .writing import Writing
 
@@ -17,8 +18,6 @@ BACKEND = "inductor"
 SHORTEST = 32
 # Shapes that are kept: buckets of sources, batches that are powers of two, and the canvas's lengths that are asked for.
 MOST_SHAPES = 128
-# Ways to walk a graph whose steps are the same whatever the texts. Viterbi's are, too, but each vertex has its own.
-WALKS = ("lookahead", "greedy")
 
 
 class CompiledWriting:
@@ -49,7 +48,8 @@ class CompiledWriting:
         """Write as `write` does. On a CUDA device the tensors are written over by the next call."""
         batch, length = sources.shape
         most = self.config.max_position_embeddings
-        by_steps = options.exit_mode == "hard" or options.decoding not in WALKS
+        # Viterbi's steps are the same whatever the texts, too, but each vertex has its own.
+        by_steps = options.exit_mode == "hard" or options.decoding not in STEPWISE
         if by_steps or not 0 < length <= most or not batch:
             return self.write(sources, attention_mask, options, collapse_repeats)
         pad = self.config.pad_token_id

@@ -25,6 +25,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 DECODINGS = ("greedy", "lookahead", "viterbi")
+# Those that look no further than from a vertex to the next.
+STEPWISE = ("greedy", "lookahead")
 NO_VERTEX = -1
 IMPOSSIBLE = -torch.inf
 # Probabilities are not told apart below NEGLIGIBLE, and masses add up to TOTAL: so their products are no denormal

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 BFLOAT16_ROUNDING = 2**-8
+# Words are screened in groups; padding makes their number divisible.
 GROUP = 64
 STATES_AT_A_TIME = 128
 
@@ -25,9 +26,7 @@ class EntropyScreen:
         coarse = weight.bfloat16()
         self.error = (weight.float() - coarse.float()).norm(dim=-1).max()
         self.longest = coarse.float().norm(dim=-1).max()
-        missing = -len(weight) % GROUP
-        coarse = torch.cat([coarse, coarse[-1:].expand(missing, -1)])
-        self.packed = torch.ops.mkldnn._reorder_linear_weight(coarse, GROUP)
+        self.packed = torch.ops.mkldnn._reorder_linear_weight(in_groups(coarse), GROUP)
 
     def judge(self, states: Tensor, entropy: float) -> tuple[Tensor, Tensor]:
         """Find where the entropy of each state's words lies, `[n, width]`, as far as the bounds tell.
@@ -51,6 +50,12 @@ class EntropyScreen:
         off = (states - rounded.float()).norm(dim=-1) * self.longest + states.norm(dim=-1) * self.error
         off += tops.abs().amax(-1).float() * BFLOAT16_ROUNDING
         return Look(logits, tops.float(), off)
+
+
+def in_groups(words: Tensor) -> Tensor:
+    """Repeat the last of `[vocabulary, …]` words, which changes no maximum, until whole groups are full."""
+    missing = -len(words) % GROUP
+    return torch.cat([words, words[-1:].expand(missing, *words.shape[1:])])
 
 
 class Look(NamedTuple):

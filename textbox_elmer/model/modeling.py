@@ -17,7 +17,7 @@ from .canvas import IGNORED, Canvases, ignore_padding, lay_canvas
 from .compiled import CompiledWriting
 from .configuration import ElmerConfig
 from .criteria import Criterion, ExitClassifier, ExitLessons, likelihood, similarity
-from .dag import NO_VERTEX
+from .dag import NO_VERTEX, STEPWISE
 from .decoding import NO_LAYER, pack_left
 from .emissions import EmissionHead
 from .exits import Passage, leave_at, leave_last, leave_soft, leave_when_sure
@@ -33,7 +33,7 @@ from .outputs import ElmerGeneration, ElmerOutput
 from .packing import Linear
 from .pointer import Pointer
 from .preparation import Preparation
-from .reachable import STEPWISE, read_reachable
+from .reachable import read_reachable
 from .reading import Canvas as ReadCanvas
 from .reading import CanvasHead
 from .source import Source

@@ -7,8 +7,6 @@ from .dag import walk
 from .exits import Inside
 from .reading import CanvasHead, Words
 
-# Ways of walking that look no further than from a vertex to the next.
-STEPWISE = ("greedy", "lookahead")
 # How likely a vertex is to be met for it to be read before anybody asks: as few as may be, but most walks in one pass.
 LIKELY = 0.2
 # How far a log-probability that was computed may lie above 0, in nats.
@@ -25,7 +23,7 @@ def read_reachable(states: Tensor, head: CanvasHead, transitions: Tensor, decodi
         states: the vertices', `[batch, canvas, width]`.
         head: reads them.
         transitions: log-probabilities from row to column, `[batch, canvas, canvas]`.
-        decoding: one of `STEPWISE`.
+        decoding: one of `dag.STEPWISE`.
     """
     blank = torch.zeros(states.shape[:2], dtype=torch.long, device=states.device)
     known = blank.bool()

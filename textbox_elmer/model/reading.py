@@ -48,7 +48,7 @@ class CanvasHead:
     def are_sure(self, hidden: Tensor, real: Tensor, entropy: float) -> Tensor:
         """Return which of the states `[batch, m, width]` that are `real` have a lower entropy (nats), `[batch, m]`."""
         if self.pointer is not None:
-            return self.read(hidden, with_entropies=True).entropies < entropy
+            return self.read(hidden, with_entropies=True, real=real).entropies < entropy
         sure = torch.zeros_like(real)
         sure[real] = self.off_ramp.are_sure(hidden[real], entropy)
         return sure

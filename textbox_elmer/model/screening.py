@@ -6,14 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .entropy_screen import EntropyScreen
+from .entropy_screen import GROUP, STATES_AT_A_TIME, EntropyScreen, in_groups
 from .finite import NoNumbersError, are_numbers
 from .packing import multiplies_bfloat16
 
 LARGEST_CODE = 127
-# Words are screened in groups; padding makes their number divisible.
-GROUP = 64
-STATES_AT_A_TIME = 128
 # Dimensions that are rotated together, if that many divide the width, else the most that do.
 TURNED_TOGETHER = 64
 # Beyond this many candidates a state, settling them costs more than the plain product.
@@ -50,13 +47,8 @@ class Screen:
         drawn = torch.randn(together, together, generator=torch.Generator().manual_seed(0))
         self.rotation = torch.linalg.qr(drawn).Q
         parts = [self._encode(part) for part in weight.split(WORDS_AT_A_TIME)]
-        codes, self.scales, errors, norms = (torch.cat(column) for column in zip(*parts, strict=True))
-        # The last word is repeated, which changes no maximum.
-        missing = -len(weight) % GROUP
-        codes, self.scales, errors, norms = (
-            torch.cat([part, part[-1:].expand(missing, *part.shape[1:])])
-            for part in (codes, self.scales, errors, norms)
-        )
+        columns = (in_groups(torch.cat(column)) for column in zip(*parts, strict=True))
+        codes, self.scales, errors, norms = columns
         self.packed = torch.ops.onednn.qlinear_prepack(codes, [GROUP, width])
         self.zero_points = torch.zeros(len(codes), dtype=torch.long)
         self.error, self.longest = (part.unflatten(0, (-1, GROUP)).amax(-1) for part in (errors, norms))
